@@ -1,0 +1,47 @@
+"""Timestamped cosignatures of checkpoints (C2SP tlog-cosignature v1.0.1, Ed25519).
+
+The body of the signature line is a big-endian 64-bit time in POSIX seconds and the
+signature over::
+
+    cosignature/v1
+    time <decimal seconds>
+    <whole checkpoint text>
+"""
+
+from __future__ import annotations
+
+from keys.ed25519 import Signer, verifier_for
+from keys.errors import SignatureError
+from keys.note import COSIGNATURE_V1, Signature, VerifierKey, key_id
+
+__all__ = ["check_cosignature", "cosign"]
+
+_BODY = 8 + 64
+
+
+def _message(text: str, time: int) -> bytes:
+    return f"cosignature/v1\ntime {time}\n{text}".encode()
+
+
+def cosign(text: str, *, time: int, name: str, signer: Signer) -> Signature:
+    """Return a cosignature of a checkpoint text at ``time`` (POSIX seconds)."""
+    body = time.to_bytes(8, "big") + signer.sign(_message(text, time))
+    return Signature(name, key_id(name, COSIGNATURE_V1, signer.public), body)
+
+
+def check_cosignature(text: str, signature: Signature, vkey: VerifierKey) -> int:
+    """Verify a cosignature and return its time in POSIX seconds.
+
+    Raises:
+        SignatureError: Another key's line, another form, or it does not verify.
+    """
+    if (signature.name, signature.key_id) != (vkey.name, vkey.key_id):
+        raise SignatureError("the cosignature is by another key")
+    if vkey.kind != COSIGNATURE_V1 or len(signature.body) != _BODY:
+        raise SignatureError("not a cosignature/v1")
+    time = int.from_bytes(signature.body[:8], "big")
+    # SPEC: tlog-cosignature: seconds are at most 2^63 - 1.
+    if time > 2**63 - 1:
+        raise SignatureError("the time of the cosignature is out of range")
+    verifier_for(vkey.public).verify(signature.body[8:], _message(text, time))
+    return time
