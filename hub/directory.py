@@ -1,0 +1,411 @@
+"""The directory: what the registry's lines say, replayed in order. Pure.
+
+A :class:`Directory` starts from the pin (alliance, threshold, officers' vkeys), which is
+all that anybody has to trust, and :meth:`Directory.apply` returns the next one. It
+answers who may sign what: officers, members' keys for a range of their feed, the home
+that signs a feed's checkpoints, token keys and the policy. An entry that breaks a rule
+raises; a node refuses the whole batch, and an auditor reports it.
+
+Keys have one role each (a member's key may both publish and sign requests), and a
+public key is registered once, by whomever.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hub.errors import MalformedError
+from hub.model import REGISTRY, EntryName, check_name, origin_of, parse_time
+from keys.encoding import from_base64
+from keys.enrol import check_possession
+from keys.errors import KeysError
+from keys.note import COSIGNATURE_V1, ED25519, VerifierKey, parse_vkey
+
+__all__ = ["Directory", "Home", "Key", "Pin", "Policy", "TokenKey"]
+
+Entry = Mapping[str, Any]
+
+_ROLES = {
+    "member": {"publish", "request"},
+    "auditor": {"request"},
+    "node": {"log", "witness", "request", "seal"},
+}
+
+
+def _refuse(message: str) -> MalformedError:
+    return MalformedError(message, code="registry-rule")
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """What everybody trusts: the alliance's name, threshold and first officers."""
+
+    alliance: str
+    threshold: int
+    officers: tuple[str, ...]
+
+    def render(self) -> str:
+        """Return the pin file."""
+        body = {
+            "alliance": self.alliance,
+            "threshold": self.threshold,
+            "officers": list(self.officers),
+        }
+        return json.dumps(body, indent=1) + "\n"
+
+    @classmethod
+    def parse(cls, text: str) -> Pin:
+        """Read a pin file.
+
+        Raises:
+            MalformedError: Not a pin file.
+        """
+        try:
+            body = json.loads(text)
+            officers = tuple(parse_vkey(v).render() for v in body["officers"])
+            pin = cls(str(body["alliance"]), int(body["threshold"]), officers)
+        except (ValueError, KeyError, TypeError, KeysError):
+            raise MalformedError(
+                "not a pin file", advice="Ask an officer for the alliance's pin file."
+            ) from None
+        if not 1 <= pin.threshold <= len(officers):
+            raise MalformedError("the pin's threshold exceeds its officers")
+        return pin
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A registered key; ``closed_at`` is the first index that it may not sign."""
+
+    owner: str
+    label: str
+    roles: tuple[str, ...]
+    public: bytes
+    since: int
+    closed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The node that signs a feed's checkpoints above ``size``."""
+
+    feed: str
+    node: str
+    public: bytes
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TokenKey:
+    """A token key: t of the nodes that hold its shares evaluate it."""
+
+    name: str
+    token_class: str
+    epoch: int
+    public: bytes
+    threshold: int
+    shares: tuple[tuple[str, int, bytes], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the officers decided for everybody."""
+
+    quorum: int = 0
+    valid_days: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[str, int] = field(
+        default_factory=lambda: {"scarce": 50_000, "open": 2_000_000}
+    )
+    fresh_hours: int = 24
+
+
+@dataclass(frozen=True)
+class Directory:
+    """The state of the alliance as of registry size ``size``; never changed in place.
+
+    ``suspended`` maps an entry name to the second until which it is inactive,
+    ``erased`` an entry name to the registry index of the order.
+    """
+
+    alliance: str
+    threshold: int
+    officers: tuple[str, ...]
+    size: int = 0
+    members: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, str] = field(default_factory=dict)
+    auditors: Mapping[str, str] = field(default_factory=dict)
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    keys: tuple[Key, ...] = ()
+    homes: Mapping[str, tuple[Home, ...]] = field(default_factory=dict)
+    token_keys: Mapping[str, TokenKey] = field(default_factory=dict)
+    retired: frozenset[str] = frozenset()
+    grants: tuple[Mapping[str, Any], ...] = ()
+    policy: Policy = field(default_factory=Policy)
+    suspended: Mapping[EntryName, int] = field(default_factory=dict)
+
+    @classmethod
+    def of_pin(cls, pin: Pin) -> Directory:
+        """Return the directory before the registry's first line."""
+        return cls(pin.alliance, pin.threshold, pin.officers)
+
+    # -- questions ---------------------------------------------------------------
+
+    def officer_vkeys(self) -> list[VerifierKey]:
+        """Return the officers' verifier keys."""
+        return [parse_vkey(v) for v in self.officers]
+
+    def key_name(self, key: Key) -> str:
+        """Return the name under which a key signs notes and requests."""
+        if key.owner.startswith("node/"):
+            return f"{self.alliance}/{key.owner}"
+        return f"{self.alliance}/{key.owner}/{key.label}"
+
+    def with_role(self, role: str, owner: str | None = None) -> Iterator[Key]:
+        """Yield the keys of a role, closed ones included."""
+        for key in self.keys:
+            if role in key.roles and owner in (None, key.owner):
+                yield key
+
+    def publishers(self, member: str) -> dict[VerifierKey, Key]:
+        """Return every key that ever could sign batches of ``member``."""
+        found = self.with_role("publish", f"member/{member}")
+        return {VerifierKey(self.key_name(k), ED25519, k.public): k for k in found}
+
+    def requester(self, name: str) -> Key | None:
+        """Return the open key that signs requests under ``name``."""
+        for key in self.with_role("request"):
+            if self.key_name(key) == name and key.closed_at is None:
+                return key if self.has_access(key.owner) else None
+        return None
+
+    def has_access(self, owner: str) -> bool:
+        """Tell whether an owner is still part of the alliance."""
+        kind, _, name = owner.partition("/")
+        if kind == "member":
+            return name in self.members and name not in self.left
+        return name in (self.auditors if kind == "auditor" else self.nodes)
+
+    def home(self, feed: str) -> Home | None:
+        """Return the present home of a feed."""
+        homes = self.homes.get(feed) or self.homes.get("*", ())
+        return homes[-1] if homes else None
+
+    def log_public(self, feed: str, size: int) -> bytes | None:
+        """Return the key that signs the feed's checkpoint of ``size``."""
+        homes = self.homes.get(feed, ())
+        fitting = [h for h in homes if h.size < size or h.size == 0]
+        return fitting[-1].public if fitting else None
+
+    def witness(self, node: str) -> VerifierKey | None:
+        """Return the cosignature key of a node."""
+        for key in self.with_role("witness", f"node/{node}"):
+            if key.closed_at is None:
+                return VerifierKey(self.key_name(key), COSIGNATURE_V1, key.public)
+        return None
+
+    def active_token_key(self, token_class: str) -> TokenKey | None:
+        """Return the newest key of a class that is not retired."""
+        keys = [
+            k
+            for k in self.token_keys.values()
+            if k.token_class == token_class and k.name not in self.retired
+        ]
+        return max(keys, key=lambda k: k.epoch, default=None)
+
+    # -- replay ------------------------------------------------------------------
+
+    def apply(self, entry: Entry) -> Directory:
+        """Return the directory after one more registry line.
+
+        Raises:
+            MalformedError: The entry breaks a rule of the registry.
+        """
+        kind = str(entry["kind"])
+        rule = _RULES.get(kind)
+        if self.size == 2 and kind != "alliance":
+            raise _refuse("the registry starts with an alliance entry")
+        try:
+            # A kind that this version does not know is skipped, so that nodes can be
+            # upgraded one by one.
+            return rule(self, entry) if rule else self
+        except KeysError as error:
+            raise _refuse(f"{kind}: {error}") from None
+        except KeyError as error:
+            raise _refuse(f"{kind}: the field {error} is missing") from None
+
+    def counted(self) -> Directory:
+        """Return the directory after one more index of the registry."""
+        return replace(self, size=self.size + 1)
+
+    def _owner(self, owner: str) -> str:
+        kind, _, name = owner.partition("/")
+        known = {"member": self.members, "auditor": self.auditors, "node": self.nodes}
+        if name not in known.get(kind, ()):
+            raise _refuse(f"{owner} is not in the registry")
+        return kind
+
+
+def _alliance(state: Directory, entry: Entry) -> Directory:
+    officers = tuple(parse_vkey(v).render() for v in entry["officers"])
+    if entry["alliance"] != state.alliance:
+        raise _refuse("the entry is of another alliance")
+    if state.size == 2 and (entry["threshold"], officers) != (
+        state.threshold,
+        state.officers,
+    ):
+        raise _refuse("the first entry is not what the pin says")
+    if not 1 <= entry["threshold"] <= len(set(officers)) == len(officers):
+        raise _refuse("the threshold lies between 1 and the number of officers")
+    return replace(state, officers=officers, threshold=entry["threshold"])
+
+
+def _fresh(state: Directory, name: str) -> str:
+    check_name(name)
+    if name in state.members or name in state.auditors or name in state.nodes:
+        raise _refuse(f"the name {name} is taken")
+    return name
+
+
+def _member(state: Directory, entry: Entry) -> Directory:
+    name = _fresh(state, entry["name"])
+    members = {**state.members, name: str(entry.get("title", name))}
+    return replace(state, members=members)
+
+
+def _member_left(state: Directory, entry: Entry) -> Directory:
+    name = entry["name"]
+    if name not in state.members or name in state.left:
+        raise _refuse(f"{name} is not a member")
+    return replace(state, left={**state.left, name: entry["reports"]})
+
+
+def _auditor(state: Directory, entry: Entry) -> Directory:
+    name = _fresh(state, entry["name"])
+    auditors = {**state.auditors, name: str(entry.get("title", name))}
+    return replace(state, auditors=auditors)
+
+
+def _node(state: Directory, entry: Entry) -> Directory:
+    name = entry["name"]
+    if name not in state.nodes:
+        _fresh(state, name)
+    # A node is named again when its URL changes.
+    return replace(state, nodes={**state.nodes, name: str(entry["url"])})
+
+
+def _key(state: Directory, entry: Entry) -> Directory:
+    owner, roles = entry["owner"], tuple(entry["roles"])
+    kind = state._owner(owner)
+    public = from_base64(entry["public"], 32)
+    one = len(roles) == 1 or (kind == "member" and len(set(roles)) == len(roles))
+    if not one or not set(roles) <= _ROLES[kind]:
+        raise _refuse(f"{owner} cannot have a key with the roles {', '.join(roles)}")
+    officers = {v.public for v in state.officer_vkeys()}
+    if public in officers or any(k.public == public for k in state.keys):
+        raise _refuse("the public key is registered already; make a new one")
+    if any((k.owner, k.label) == (owner, entry["label"]) for k in state.keys):
+        raise _refuse(f"{owner} has a key called {entry['label']} already")
+    proof = from_base64(entry["proof"], 64)
+    check_possession(state.alliance, owner, roles, public, proof)
+    key = Key(owner, entry["label"], roles, public, state.size - 1)
+    return replace(state, keys=(*state.keys, key))
+
+
+def _key_closed(state: Directory, entry: Entry) -> Directory:
+    wanted = (entry["owner"], entry["label"])
+    for place, key in enumerate(state.keys):
+        if (key.owner, key.label) == wanted and key.closed_at is None:
+            closed = replace(key, closed_at=int(entry.get("index", 0)))
+            keys = (*state.keys[:place], closed, *state.keys[place + 1 :])
+            return replace(state, keys=keys)
+    raise _refuse(f"{wanted[0]} has no open key called {wanted[1]}")
+
+
+def _home(state: Directory, entry: Entry) -> Directory:
+    feed, public = entry["feed"], from_base64(entry["key"], 32)
+    if feed != REGISTRY and feed not in state.members:
+        raise _refuse(f"there is no feed called {feed}")
+    log_keys = state.with_role("log", f"node/{entry['node']}")
+    if public not in {k.public for k in log_keys}:
+        raise _refuse("a feed's home signs with a registered log key of that node")
+    home = Home(
+        feed, entry["node"], public, entry["size"], from_base64(entry["root"], 32)
+    )
+    homes = {**state.homes, feed: (*state.homes.get(feed, ()), home)}
+    return replace(state, homes=homes)
+
+
+def _suspension(state: Directory, entry: Entry) -> Directory:
+    until = parse_time(entry["until"])
+    names = {EntryName.parse(e): until for e in entry["entries"]}
+    return replace(state, suspended={**state.suspended, **names})
+
+
+def _token_key(state: Directory, entry: Entry) -> Directory:
+    name = entry["key"]
+    if name in state.token_keys or name != f"{entry['class']}-{entry['epoch']}":
+        raise _refuse(f"the token key {name} is there already or is misnamed")
+    shares = tuple(
+        (s["node"], s["x"], from_base64(s["public"], 32)) for s in entry["shares"]
+    )
+    if not 1 <= entry["threshold"] <= len(shares):
+        raise _refuse("the threshold lies between 1 and the number of shares")
+    if any(node not in state.nodes for node, _, _ in shares):
+        raise _refuse("a share is held by a node that the registry does not know")
+    key = TokenKey(
+        name,
+        entry["class"],
+        entry["epoch"],
+        from_base64(entry["public"], 32),
+        entry["threshold"],
+        shares,
+    )
+    return replace(state, token_keys={**state.token_keys, name: key})
+
+
+def _token_key_retired(state: Directory, entry: Entry) -> Directory:
+    return replace(state, retired=state.retired | {entry["key"]})
+
+
+def _grant(state: Directory, entry: Entry) -> Directory:
+    return replace(state, grants=(*state.grants, dict(entry)))
+
+
+def _policy(state: Directory, entry: Entry) -> Directory:
+    if entry["quorum"] > max(len(state.nodes) - 1, 0):
+        raise _refuse("the quorum exceeds the number of other nodes")
+    return replace(
+        state,
+        policy=Policy(
+            entry["quorum"],
+            dict(entry.get("valid_days", {})),
+            {**Policy().quotas, **entry.get("quotas", {})},
+            int(entry.get("fresh_hours", 24)),
+        ),
+    )
+
+
+_RULES = {
+    "alliance": _alliance,
+    "member": _member,
+    "member-left": _member_left,
+    "auditor": _auditor,
+    "node": _node,
+    "key": _key,
+    "key-closed": _key_closed,
+    "home": _home,
+    "suspension": _suspension,
+    "token-key": _token_key,
+    "token-key-retired": _token_key_retired,
+    "grant": _grant,
+    "policy": _policy,
+}
+
+
+def origin(directory: Directory, feed: str) -> str:
+    """Return the origin of a feed of this alliance."""
+    return origin_of(directory.alliance, feed)

@@ -1,0 +1,118 @@
+"""The nouns that everything shares: feeds, entry names, times. Pure.
+
+An entry is named ``<feed>/<index>``, a feed's origin is ``<alliance>/<feed>``, and the
+registry is the feed called ``registry``. Times in entries are RFC 3339, UTC, in whole
+seconds: ``2026-11-24T08:00:00Z``.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hub.errors import MalformedError
+from keys.encoding import parse_decimal, to_base64
+from keys.errors import EncodingError
+
+__all__ = [
+    "REGISTRY",
+    "RESERVED",
+    "EntryName",
+    "check_name",
+    "new_case_id",
+    "new_salt",
+    "origin_of",
+    "parse_time",
+    "render_time",
+]
+
+REGISTRY = "registry"
+RESERVED = frozenset({"registry", "member", "auditor", "node", "officer", "batch"})
+_NAME = re.compile(r"[a-z0-9-]{1,32}\Z")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+Rng = Callable[[int], bytes]
+
+
+def check_name(name: str) -> str:
+    """Return a name of a member, auditor, node or officer.
+
+    Raises:
+        MalformedError: Another alphabet, too long, or reserved.
+    """
+    if not _NAME.match(name) or name in RESERVED:
+        raise MalformedError(
+            f"not a name: {name[:40]!r}",
+            code="bad-name",
+            advice="Use 1 to 32 of a-z, 0-9 and -, and none of the reserved words.",
+        )
+    return name
+
+
+def origin_of(alliance: str, feed: str) -> str:
+    """Return the origin line of a feed's checkpoints."""
+    return f"{alliance}/{feed}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryName:
+    """The place of an entry: a feed and an index from 0."""
+
+    feed: str
+    index: int
+
+    @classmethod
+    def parse(cls, text: str) -> EntryName:
+        """Read ``maison/1234``.
+
+        Raises:
+            MalformedError: Not an entry name.
+        """
+        feed, _, index = text.partition("/")
+        try:
+            if feed != REGISTRY:
+                check_name(feed)
+            return cls(feed, parse_decimal(index))
+        except (EncodingError, MalformedError):
+            raise MalformedError(
+                f"not an entry name: {text[:60]!r}",
+                advice="Entries are named like maison/1234.",
+            ) from None
+
+    def __str__(self) -> str:
+        return f"{self.feed}/{self.index}"
+
+
+def parse_time(text: str) -> int:
+    """Return POSIX seconds of an RFC 3339 time or of a date (its first second).
+
+    Raises:
+        MalformedError: Another form.
+    """
+    full = text + "T00:00:00Z" if len(text) == 10 else text
+    try:
+        moment = datetime.strptime(full, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise MalformedError(f"not a UTC time: {text[:40]!r}") from None
+    seconds = int(moment.timestamp())
+    if render_time(seconds) != full:
+        raise MalformedError(f"not a UTC time: {text[:40]!r}")
+    return seconds
+
+
+def render_time(seconds: int) -> str:
+    """Return the RFC 3339 form of POSIX seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime(_TIME)
+
+
+def new_case_id(rng: Rng = secrets.token_bytes) -> str:
+    """Return a case identifier of 80 random bits."""
+    return base64.b32encode(rng(10)).decode("ascii").lower()
+
+
+def new_salt(rng: Rng = secrets.token_bytes) -> str:
+    """Return 128 random bits in base64."""
+    return to_base64(rng(16))
