@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 __all__ = [
+    "DAY",
+    "ERASURE_DELAY",
+    "SLOT",
     "BatchRow",
     "BearerToken",
     "Block",
@@ -22,6 +25,15 @@ __all__ = [
     "ReadRow",
     "StoredHead",
 ]
+
+SLOT = 256
+"""Entries of one full page, and hashes of one full tile."""
+
+DAY = 86_400
+"""Seconds; the window of a daily quota and of a repeated request."""
+
+ERASURE_DELAY = 72 * 3600
+"""Seconds between storing an erasure order and deleting the line."""
 
 NodeHash = tuple[int, int, bytes]
 """A completed hash: (tile level >= 1, index at that level, 32 bytes)."""
@@ -48,7 +60,7 @@ class CosignatureRow:
 class Line(NamedTuple):
     """One entry: ``raw`` is None once the line was erased; the digest stays."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # A tuple's own index() is not missed.
     raw: bytes | None
     digest: bytes
 
@@ -61,7 +73,8 @@ class Block(NamedTuple):
     digests: list[bytes]
 
 
-class Page(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Page:
     """A run of lines as one gzip member: each line followed by a newline.
 
     ``whole`` is False when an erased line left an empty one in its place, so the
@@ -110,7 +123,7 @@ class Limit:
     """At most ``count`` elements in any window of ``seconds``."""
 
     count: int
-    seconds: int = 86_400
+    seconds: int = DAY
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,76 @@
+"""Locks between processes of one machine: one server, and, rarely, one writer.
+
+Both are ``flock`` on a file beside the database, never on the database itself, whose
+own locks SQLite would lose. The kernel releases them when the last process that
+inherited the open file ends, however it ends.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hub.errors import UnavailableError
+from hub.store.session import translated
+
+__all__ = ["hold_server_lock", "release_server_lock", "writer_turn"]
+
+# A lock whose file object is collected is no lock, so the open files are kept here.
+_held: dict[Path, int] = {}
+
+
+def hold_server_lock(path: Path) -> None:
+    """Claim the database at ``path`` for this server and its workers until they end.
+
+    Raises:
+        UnavailableError: Another server holds it (code ``already-served``), or the
+            lock file cannot be made.
+    """
+    place = path.resolve()
+    if place in _held:
+        raise AssertionError("this process already holds the lock")
+    descriptor = _open(place.with_name(place.name + ".lock"))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            raise UnavailableError(f"{path} cannot be locked: {error}.") from error
+        raise UnavailableError(
+            f"Another hub already serves {path}.",
+            code="already-served",
+            advice="Stop the other `hub serve`, or give this one another folder.",
+        ) from error
+    _held[place] = descriptor
+
+
+def release_server_lock(path: Path) -> None:
+    """Let go of the claim; without effect if this process holds none."""
+    descriptor = _held.pop(path.resolve(), None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+@contextmanager
+def writer_turn(path: Path) -> Iterator[None]:
+    """Wait until no other process of this machine writes, then keep them waiting.
+
+    Only needed where SQLite could damage the file when one connection writes while
+    another moves the journal into the database.
+    """
+    descriptor = _open(path.with_name(path.name + ".writer"))
+    try:
+        with translated():
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    with translated():
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,0 +1,187 @@
+"""The tables of a hub's database, as numbered migrations.
+
+One file, pleasant to open with ``sqlite-utils`` or Datasette: tables hold a feed as a
+number, the views ``feed_…`` spell out its name, keys in hex and times as dates. A
+migration is never edited once released; the next one is added below it.
+
+``application_id`` says that the file is ours and ``user_version`` how many migrations
+it has seen, so that a hub refuses a foreign file and one of a newer hub.
+"""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "names"]
+
+APPLICATION_ID = 0x41486C31
+"""``AHl1`` as a big-endian number, in the header of every database of a hub."""
+
+MIGRATIONS = Migrations("hub")
+
+
+def names() -> list[str]:
+    """Return the names of all migrations in order; their number is the version."""
+    return [migration.name for migration in MIGRATIONS._migrations]  # noqa: SLF001 no public list
+
+
+_FEEDS = (
+    """CREATE TABLE feeds (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE
+    ) STRICT""",
+    """CREATE TABLE heads (
+        feed INTEGER PRIMARY KEY REFERENCES feeds (id),
+        size INTEGER NOT NULL,
+        root BLOB NOT NULL
+    ) STRICT""",
+    """CREATE TABLE checkpoints (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        size INTEGER NOT NULL,
+        checkpoint BLOB NOT NULL,
+        PRIMARY KEY (feed, size)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE cosignatures (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        size INTEGER NOT NULL,
+        node TEXT NOT NULL,
+        time INTEGER NOT NULL,
+        line BLOB NOT NULL,
+        PRIMARY KEY (feed, size, node, time)
+    ) STRICT, WITHOUT ROWID""",
+    # The order of the columns matters: SQLite reads a long row from its start, and
+    # the digests are often wanted without the lines.
+    """CREATE TABLE pages (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        first INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        missing INTEGER NOT NULL,
+        digests BLOB NOT NULL,
+        lines BLOB NOT NULL,
+        PRIMARY KEY (feed, first)
+    ) STRICT""",
+    """CREATE TABLE hashes (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        level INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        PRIMARY KEY (feed, level, n)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE batches (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        first INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        batch_id BLOB NOT NULL,
+        key BLOB NOT NULL,
+        PRIMARY KEY (feed, first),
+        UNIQUE (feed, batch_id)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE erasures (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        entry INTEGER NOT NULL,
+        ordered_by TEXT NOT NULL,
+        stored_at INTEGER NOT NULL,
+        voided INTEGER NOT NULL,
+        deleted INTEGER NOT NULL,
+        PRIMARY KEY (feed, entry, ordered_by)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX erasures_by_order ON erasures (ordered_by)",
+    """CREATE INDEX erasures_due ON erasures (stored_at)
+        WHERE NOT voided AND NOT deleted""",
+)
+
+_NODE = (
+    """CREATE TABLE nonces (
+        key TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        expires INTEGER NOT NULL,
+        PRIMARY KEY (key, nonce)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX nonces_by_expiry ON nonces (expires)",
+    """CREATE TABLE usage (
+        member TEXT NOT NULL,
+        class TEXT NOT NULL,
+        bucket INTEGER NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (member, class, bucket)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX usage_by_bucket ON usage (bucket)",
+    """CREATE TABLE charges (
+        member TEXT NOT NULL,
+        class TEXT NOT NULL,
+        body BLOB NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (member, class, body)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX charges_by_time ON charges (at)",
+    """CREATE TABLE bearer_tokens (
+        digest BLOB NOT NULL PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        owner TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        revoked INTEGER
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE sync_state (
+        peer TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT NOT NULL,
+        PRIMARY KEY (peer, key)
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE reads (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        who TEXT NOT NULL,
+        what TEXT NOT NULL,
+        start INTEGER NOT NULL,
+        stop INTEGER NOT NULL
+    ) STRICT""",
+    "CREATE INDEX reads_by_time ON reads (at)",
+    """CREATE TABLE meta (
+        key TEXT NOT NULL PRIMARY KEY,
+        value TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE leases (
+        name TEXT NOT NULL PRIMARY KEY,
+        owner TEXT NOT NULL,
+        until INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+_VIEWS = {
+    "feed_heads": """
+        SELECT feeds.name AS feed, heads.size, lower(hex(heads.root)) AS root,
+            CAST(checkpoints.checkpoint AS TEXT) AS checkpoint
+        FROM heads JOIN feeds ON feeds.id = heads.feed
+        JOIN checkpoints ON checkpoints.feed = heads.feed
+            AND checkpoints.size = heads.size""",
+    "feed_checkpoints": """
+        SELECT feeds.name AS feed, size, CAST(checkpoint AS TEXT) AS checkpoint
+        FROM checkpoints JOIN feeds ON feeds.id = checkpoints.feed""",
+    "feed_cosignatures": """
+        SELECT feeds.name AS feed, size, node, datetime(time, 'unixepoch') AS time,
+            CAST(line AS TEXT) AS line
+        FROM cosignatures JOIN feeds ON feeds.id = cosignatures.feed""",
+    "feed_batches": """
+        SELECT feeds.name AS feed, first, count, lower(hex(batch_id)) AS batch_id,
+            lower(hex(key)) AS key
+        FROM batches JOIN feeds ON feeds.id = batches.feed""",
+    "feed_pages": """
+        SELECT feeds.name AS feed, first, count, missing,
+            length(digests) + length(lines) AS bytes
+        FROM pages JOIN feeds ON feeds.id = pages.feed""",
+    "feed_erasures": """
+        SELECT feeds.name AS feed, entry, ordered_by,
+            datetime(stored_at, 'unixepoch') AS stored_at, voided, deleted
+        FROM erasures JOIN feeds ON feeds.id = erasures.feed""",
+}
+
+
+@MIGRATIONS(name="0001_feeds_and_node")
+def _feeds_and_node(db: Database) -> None:
+    """Create everything that cannot be rebuilt."""
+    for statement in (*_FEEDS, *_NODE):
+        db.execute(statement)
+    for name, query in _VIEWS.items():
+        db.create_view(name, query)
