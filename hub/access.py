@@ -1,0 +1,105 @@
+"""Who is asking: signed requests of registered keys, and bearer tokens of this node.
+
+A signature proves a member, auditor or node to every node alike, because the registry
+holds the key; there is no password to leak. Bearer tokens are random, stored as their
+SHA-256, read-only, expiring and revocable.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hub.directory import Directory
+from hub.errors import RefusedError
+from hub.model import render_time
+from hub.store.base import BearerToken, NodeState
+from keys.errors import SignatureError
+from keys.requests import ClockError, SignedRequest, open_request
+
+__all__ = ["ANONYMOUS", "Caller", "authenticate", "new_bearer"]
+
+_PREFIX = "ahub_"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """An owner such as ``member/maison``, or nobody; ``writes`` only if signed."""
+
+    owner: str = ""
+    writes: bool = False
+    signed: SignedRequest | None = None
+
+    @property
+    def member(self) -> str:
+        """The name after the slash."""
+        return self.owner.partition("/")[2]
+
+
+ANONYMOUS = Caller()
+
+
+def authenticate(
+    directory: Directory,
+    node: NodeState,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    now: int,
+) -> Caller:
+    """Return who sends a request, ``ANONYMOUS`` when it does not say.
+
+    Raises:
+        RefusedError: A signature or bearer token is there and is not good.
+    """
+    if headers.get("Authorization", "").startswith("Bearer "):
+        return _bearer(node, headers["Authorization"][7:].strip(), now)
+    if "Signature" not in headers and "Signature-Input" not in headers:
+        return ANONYMOUS
+
+    def find(name: str) -> bytes | None:
+        key = directory.requester(name)
+        return key.public if key else None
+
+    try:
+        signed = open_request(method, url, headers, find_key=find, now=now)
+    except ClockError as error:
+        raise RefusedError(
+            f"{error}; this node's time is {render_time(now)}",
+            code="clock-skew",
+            advice="Set the clock of your machine.",
+        ) from None
+    except SignatureError as error:
+        raise RefusedError(
+            str(error),
+            code="bad-request-signature",
+            advice="Sign for the node's public URL with a request key of the registry.",
+        ) from None
+    node.use_nonce(signed.keyid, signed.nonce, signed.expires, now)
+    key = directory.requester(signed.keyid)
+    if key is None:
+        raise AssertionError("the key was found a moment ago")
+    return Caller(key.owner, writes=True, signed=signed)
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _bearer(node: NodeState, secret: str, now: int) -> Caller:
+    token = node.find_bearer(_digest(secret))
+    if token is None or token.revoked is not None or token.expires <= now:
+        raise RefusedError(
+            "the bearer token is unknown, expired or revoked",
+            code="bad-bearer",
+            advice="Ask the node's operator for a new one: hub access new.",
+        )
+    return Caller(token.owner)
+
+
+def new_bearer(name: str, owner: str, *, days: int, now: int) -> tuple[str, BearerToken]:
+    """Return a new secret, shown once, and the row that recognises it."""
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    return secret, BearerToken(_digest(secret), name, owner, now, now + days * 86400)

@@ -1,0 +1,300 @@
+"""Feeds: a batch becomes lines, tree hashes and a signed checkpoint in one transaction.
+
+The same :func:`append` stores a batch that a member published here and one that was
+pulled from elsewhere; only where the checkpoint comes from differs. Nothing signed
+leaves the process before the transaction is durable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hub.directory import Directory
+from hub.errors import ConflictError, MalformedError, RefusedError
+from hub.model import REGISTRY, EntryName, origin_of, parse_time
+from hub.store.base import BatchRow, Store, StoredHead, Transaction
+from hub.tlog.batch import digests_of
+from hub.tlog.checkpoint import Checkpoint, sign_checkpoint
+from hub.tlog.merkle import Frontier, leaf_hashes
+from hub.verifier import OpenBatch, check_entries, open_header
+from keys.ed25519 import Signer
+from keys.encoding import from_base64
+from schemas.base import SchemaError
+from schemas.fast import check_line
+from schemas.identifiers import token_class
+
+__all__ = ["Receipt", "append", "authorise", "erasure_targets", "publish", "void_ranges"]
+
+MAX_AHEAD = 300
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Where a batch stands and the checkpoint over it."""
+
+    feed: str
+    first: int
+    size: int
+    checkpoint: bytes
+
+
+def authorise(directory: Directory, feed: str, first: int, header: bytes) -> OpenBatch:
+    """Decide from the header alone whether a batch may be uploaded.
+
+    Raises:
+        RefusedError: Unknown feed, a member that left, a closed or foreign key.
+        MalformedError: Not a header of this feed.
+    """
+    if feed != REGISTRY and feed not in directory.members:
+        raise RefusedError(f"there is no feed called {feed}", code="unknown-feed")
+    if feed in directory.left:
+        raise RefusedError(f"{feed} left the alliance", code="member-left")
+    batch = open_header(directory, feed, first, header)
+    if batch.void:
+        raise RefusedError(
+            f"the key {batch.signer} is closed",
+            code="closed-key",
+            advice="Sign with an open key, or register one: hub key add.",
+        )
+    return batch
+
+
+def publish(
+    store: Store,
+    current: Callable[[Transaction], Any],
+    feed: str,
+    lines: Sequence[bytes],
+    *,
+    signer: Signer,
+    now: int,
+) -> Receipt:
+    """Accept a whole batch, durably, or nothing of it.
+
+    Args:
+        store: The store of the feed's home.
+        current: Returns the registry's replay as of a transaction.
+        feed: The feed's name.
+        lines: The header line and the entries.
+        signer: The log key of this home.
+        now: The home's time.
+
+    Raises:
+        MalformedError: Count, root or a line is wrong; the message names the line.
+        RefusedError: Not allowed, or the batch id was used for something else.
+    """
+    digests = digests_of(lines)
+    with store.read() as tx:
+        replay = current(tx)
+        known = _known(tx, feed, lines[0], digests[0])
+        if known:
+            return known
+        size = tx.objects.size(feed)
+        batch = authorise(replay.directory, feed, size, lines[0])
+        check_entries(batch, digests[1:])
+        entries = _check_lines(tx, replay.directory, batch, lines[1:], now)
+    with store.write() as tx:
+        known = _known(tx, feed, lines[0], digests[0])
+        if known:
+            return known
+        replay = current(tx)
+        batch = authorise(replay.directory, feed, tx.objects.size(feed), lines[0])
+        if feed == REGISTRY:
+            _try_registry(replay, lines, digests)
+        receipt = append(
+            tx, replay.directory.alliance, batch, lines, digests, signer=signer
+        )
+        for index, entry in enumerate(entries, batch.first + 1):
+            for target, indices in erasure_targets(feed, entry):
+                tx.erasures.order(target, indices, f"{feed}/{index}", now)
+        return receipt
+
+
+def _try_registry(replay: Any, lines: Sequence[bytes], digests: list[bytes]) -> None:
+    import copy  # noqa: PLC0415 - Only a registry batch needs it.
+
+    copy.copy(replay).batch(lines, digests)
+
+
+def _known(tx: Transaction, feed: str, header: bytes, digest: bytes) -> Receipt | None:
+    """Answer a batch that is stored already as it was answered then."""
+    from hub.tlog.batch import parse_batch_note, parse_header  # noqa: PLC0415
+    from keys.note import parse_note  # noqa: PLC0415
+
+    note = parse_batch_note(parse_note(parse_header(header)).text)
+    row = tx.batches.find(feed, note.batch_id)
+    if row is None:
+        return None
+    if tx.objects.digests(feed, row.first, row.first + 1)[0] != digest:
+        raise RefusedError(
+            "the batch id was used for another batch",
+            code="batch-id-reused",
+            advice="Sign the batch again with a new random id.",
+        )
+    size, checkpoint = tx.heads.checkpoints(feed, row.stop, 1)[0]
+    return Receipt(feed, row.first, size, checkpoint)
+
+
+def append(
+    tx: Transaction,
+    alliance: str,
+    batch: OpenBatch,
+    lines: Sequence[bytes | None],
+    digests: Sequence[bytes],
+    *,
+    signer: Signer | None = None,
+    checkpoint: bytes | None = None,
+) -> Receipt:
+    """Store a verified batch behind the last one.
+
+    Either ``signer`` makes the new checkpoint, or ``checkpoint`` is the home's, already
+    verified; with neither the head stays where it was.
+
+    Raises:
+        ConflictError: Somebody appended meanwhile.
+    """
+    feed, first = batch.feed, batch.first
+    old = tx.heads.get(feed)
+    if tx.objects.size(feed) != first:
+        raise ConflictError(f"{feed} grew meanwhile", code="feed-grew")
+    before = Frontier()
+    if first:
+        before = Frontier.of_hashes(first, tx.objects.hash_reader(feed, first))
+    frontier, nodes = before.extend_with_nodes(leaf_hashes(digests))
+    tx.objects.append(feed, first, lines, digests, nodes)
+    row = BatchRow(batch.note.batch_id, first, batch.note.count, batch.public)
+    tx.batches.add(feed, row)
+    if signer is not None:
+        tree = Checkpoint(origin_of(alliance, feed), frontier.size, frontier.root())
+        checkpoint = sign_checkpoint(tree, signer)
+    if checkpoint is not None:
+        head = StoredHead(frontier.size, frontier.root(), checkpoint)
+        tx.heads.replace(feed, old.size if old else None, head)
+    return Receipt(feed, first, frontier.size, checkpoint or b"")
+
+
+def _check_lines(
+    tx: Transaction,
+    directory: Directory,
+    batch: OpenBatch,
+    lines: Sequence[bytes],
+    now: int,
+) -> list[Entry]:
+    entries = []
+    registry = batch.feed == REGISTRY
+    for number, line in enumerate(lines, 2):
+        try:
+            entry = check_line(line, registry=registry)
+            _check_entry(tx, directory, batch, entry, now)
+        except (SchemaError, MalformedError) as error:
+            raise MalformedError(
+                f"line {number}: {error}",
+                code="invalid-line",
+                advice="Mend the line, then sign and send the batch again.",
+            ) from None
+        entries.append(entry)
+    return entries
+
+
+def _check_entry(
+    tx: Transaction, directory: Directory, batch: OpenBatch, entry: Entry, now: int
+) -> None:
+    if parse_time(entry["at"]) > now + MAX_AHEAD:
+        raise MalformedError("at: the time lies more than five minutes ahead")
+    rule = _ENTRY_RULES.get(entry["kind"])
+    if rule and batch.feed != REGISTRY:
+        rule(tx, directory, batch, entry)
+
+
+def _check_report(
+    _tx: Transaction, directory: Directory, _batch: OpenBatch, entry: Entry
+) -> None:
+    key = directory.token_keys.get(entry["key"])
+    if key is None or key.name in directory.retired:
+        raise MalformedError(f"key: {entry['key']} is not an active token key")
+    if key.token_class != token_class(entry["type"]):
+        raise MalformedError(
+            f"key: {entry['type']} belongs under a {token_class(entry['type'])} key"
+        )
+    days = directory.policy.valid_days.get(entry["basis"], 730)
+    start, end = parse_time(entry["at"]), parse_time(entry["valid_until"])
+    if not start < end <= start + days * 86400:
+        raise MalformedError(
+            f"valid_until: at most {days} days after at for this basis"
+        )
+
+
+def _check_withdrawal(
+    tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
+) -> None:
+    if "entry" in entry:
+        name = EntryName.parse(entry["entry"])
+        if name.feed != batch.feed or name.index >= batch.end:
+            raise MalformedError("entry: names no earlier entry of this feed")
+
+
+def _check_dispute(
+    tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
+) -> None:
+    reference = entry["report"]
+    feed, index = reference["feed"], reference["entry"]
+    if feed == batch.feed:
+        raise MalformedError("report: withdraw one's own reports instead")
+    if index >= tx.objects.size(feed):
+        raise MalformedError(f"report: there is no entry {feed}/{index}")
+    if tx.objects.digests(feed, index, index + 1)[0] != from_base64(
+        reference["digest"], 32
+    ):
+        raise MalformedError(f"report: the digest is not that of {feed}/{index}")
+
+
+def _check_erasure(
+    tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
+) -> None:
+    for index in entry["indices"]:
+        if index >= batch.first:
+            raise MalformedError(f"indices: {index} is not an earlier entry")
+        line = next(tx.objects.lines(batch.feed, index, index + 1)).raw
+        if line is None:
+            continue
+        kind = line[:40].partition(b'"kind":"')[2].partition(b'"')[0]
+        if kind not in (b"report", b"dispute", b"action"):
+            raise MalformedError(
+                f"indices: {index} is no report, dispute or action and stays"
+            )
+
+
+_ENTRY_RULES = {
+    "report": _check_report,
+    "withdrawal": _check_withdrawal,
+    "dispute": _check_dispute,
+    "erasure": _check_erasure,
+}
+
+
+def erasure_targets(feed: str, entry: Entry) -> Iterator[tuple[str, list[int]]]:
+    """Yield (feed, indices) that an entry of ``feed`` orders to be erased."""
+    if entry.get("kind") == "erasure":
+        yield (entry["feed"] if feed == REGISTRY else feed), list(entry["indices"])
+
+
+def void_ranges(tx: Transaction, directory: Directory, feed: str) -> list[range]:
+    """Return the indices of a feed that were signed under a key closed before."""
+    closed = {
+        key.public: key.closed_at
+        for key in directory.with_role("publish", f"member/{feed}")
+        if key.closed_at is not None
+    }
+    if not closed:
+        return []
+    found, start = [], min(closed.values())
+    while rows := tx.batches.list(feed, start, 1000):
+        found += [
+            range(r.first, r.stop)
+            for r in rows
+            if r.key in closed and r.first >= closed[r.key]
+        ]
+        start = rows[-1].stop
+    return found
