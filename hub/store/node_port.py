@@ -1,4 +1,4 @@
-"""The port to what a node alone knows; ``hub.store.base`` states the common promises."""
+"""The port to what a node alone knows; ``hub.store.base`` has the common promises."""
 
 from __future__ import annotations
 

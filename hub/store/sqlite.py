@@ -8,10 +8,8 @@ that began by reading could not be promoted and would fail at once.
 
 from __future__ import annotations
 
-import os
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from hub.errors import UnavailableError
@@ -28,7 +26,7 @@ from hub.store.sqlite_objects import SqliteObjects
 
 __all__ = ["SqliteStore", "SqliteTransaction"]
 
-_WAL_BYTES = 4 << 20
+_LONG_JOURNAL = 4 << 20
 
 
 class SqliteTransaction:
@@ -59,16 +57,12 @@ class SqliteStore:
     def __init__(self, path: Path, *, create: bool = False):
         self.path = path
         opening.prepare(path, create=create)
-        self._pool = Pool(self._connect)
-        self._pid = os.getpid()
-        self._turn = threading.Lock()
-        self._writer: int | None = None
-        # A hub that stopped before it emptied the journal of erased lines does it
+        self._pool = Pool(lambda: opening.connect(path), opening.BUSY_SECONDS)
+        # A hub that stopped before it emptied the journal of erased lines does so
         # at its next start.
-        self._journal_due = True
-
-    def _connect(self) -> sqlite3.Connection:
-        return opening.connect(self.path)
+        self._erased = True
+        with self._my_turn():
+            self._empty_journal()
 
     @contextmanager
     def read(self) -> Iterator[SqliteTransaction]:
@@ -83,18 +77,20 @@ class SqliteStore:
         Raises:
             UnavailableError: Another writer took too long (code ``locked``).
         """
-        with (
-            self._my_turn(),
-            self._session("BEGIN IMMEDIATE", writable=True) as (connection, session),
-        ):
-            yield SqliteTransaction(session)
-            # If we crash here, then nothing was stored and nobody was told.
-            self._commit(connection, session)
-            # If we crash here, then all is stored and nobody was told: whoever
-            # asks again finds it, and an erased line is in the journal until the
-            # next opening.
-            self._journal_due = self._journal_due or session.erased
-            self._tidy_journal(connection)
+        with self._my_turn():
+            with self._session("BEGIN IMMEDIATE", writable=True) as (
+                connection,
+                session,
+            ):
+                yield SqliteTransaction(session)
+                # If we crash here, then nothing was stored and nobody was told.
+                _commit(connection, session)
+                self._erased = self._erased or session.erased
+            # If we crash here, then all is stored and nobody was told: whoever asks
+            # again finds it. An erased line stays in the journal until the next
+            # opening, which empties it.
+            if self._erased or self._journal_is_ours():
+                self._empty_journal()
 
     @contextmanager
     def _session(
@@ -115,65 +111,40 @@ class SqliteStore:
             sound = session is not None and not session.failed
             self._pool.give_back(connection, sound=_end(connection) and sound)
 
-    def _commit(self, connection: sqlite3.Connection, session: Session) -> None:
-        if session.failed:
-            raise UnavailableError(
-                "A statement failed, so nothing of the transaction was stored.",
-                advice="Look at the earlier error, then try again.",
-            )
-        try:
-            with translated():
-                connection.execute("COMMIT")
-        except UnavailableError:
-            session.failed = True
-            raise
-
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
-        """Queue the writers of this process, so that none starves in SQLite's lock."""
-        if self._pid != os.getpid():
-            self._pid, self._turn, self._writer = os.getpid(), threading.Lock(), None
-        if self._writer == threading.get_ident():
-            raise AssertionError("a write does not nest in a write")
-        if not self._turn.acquire(timeout=opening.BUSY_SECONDS):
-            raise UnavailableError(
-                "Another writer held the database too long.",
-                code="locked",
-                advice="Try again.",
-            )
-        self._writer = threading.get_ident()
+        """Wait until this thread may write."""
+        everywhere = writer_turn(self.path) if engine.WAL_RESET_FAULT else nullcontext()
+        with self._pool.turn(), everywhere:
+            yield
+
+    def _journal_is_ours(self) -> bool:
+        """Tell whether the journal grew long and SQLite was told to leave it to us."""
+        if not engine.WAL_RESET_FAULT:
+            return False
         try:
-            with ExitStack() as stack:
-                if engine.WAL_RESET_FAULT:
-                    stack.enter_context(writer_turn(self.path))
-                yield
-        finally:
-            self._writer = None
-            self._turn.release()
+            journal = self.path.with_name(self.path.name + "-wal")
+            return journal.stat().st_size > _LONG_JOURNAL
+        except OSError:
+            return False
 
-    def _tidy_journal(self, connection: sqlite3.Connection) -> None:
-        """Move the journal into the database where SQLite does not do it by itself.
+    def _empty_journal(self) -> None:
+        """Move the journal into the database and cut it to nothing.
 
-        The commit stands whatever happens here, so nothing is raised: a reader in
-        the way only means that the next commit tries again.
+        What was committed stands whatever happens here, so nothing is raised. Nor is
+        anybody waited for, as every writer would then wait for the slowest reader:
+        with somebody in the way, the next commit tries again.
         """
-        if not self._journal_due and not self._journal_is_long():
-            return
+        connection = self._pool.take()
         try:
-            # Waiting for readers would make every writer wait for the slowest.
             connection.execute("PRAGMA busy_timeout = 0")
             row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._erased = bool(row[0]) and self._erased
             connection.execute(f"PRAGMA busy_timeout = {opening.BUSY_SECONDS * 1000}")
-            self._journal_due = bool(row[0]) and self._journal_due
         except sqlite3.Error:
-            return
-
-    def _journal_is_long(self) -> bool:
-        """Tell whether the journal must be moved by us, as SQLite was told not to."""
-        journal = self.path.with_name(self.path.name + "-wal")
-        return engine.WAL_RESET_FAULT and (
-            journal.exists() and journal.stat().st_size > _WAL_BYTES
-        )
+            self._pool.give_back(connection, sound=False)
+        else:
+            self._pool.give_back(connection, sound=True)
 
     def check(self) -> None:
         """Read everything and compare it with itself.
@@ -197,6 +168,21 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file; open transactions of other threads must be over."""
         self._pool.close()
+
+
+def _commit(connection: sqlite3.Connection, session: Session) -> None:
+    """Make a transaction durable, unless one of its statements failed."""
+    if session.failed:
+        raise UnavailableError(
+            "A statement failed, so nothing of the transaction was stored.",
+            advice="Look at the earlier error, then try again.",
+        )
+    try:
+        with translated():
+            connection.execute("COMMIT")
+    except UnavailableError:
+        session.failed = True
+        raise
 
 
 def _end(connection: sqlite3.Connection) -> bool:
