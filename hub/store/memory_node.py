@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from hub.errors import ConflictError, RefusedError
 from hub.store.memory_state import MemorySession
-from hub.store.quota import BUCKET, admit, bucket_of
+from hub.store.quota import BUCKET, admit, bucket_of, left
 from hub.store.records import DAY, BearerToken, Limit, ReadRow
 
 __all__ = ["MemoryNodeState"]
@@ -61,12 +61,12 @@ class MemoryNodeState:
         for key in [key for key, at in node.charges.items() if at <= now - DAY]:
             del node.charges[key]
         if (member, token_class, body_digest) in node.charges:
-            return admit(used, 0, limits, now)
-        left = admit(used, count, limits, now)
+            return left(used, limits, now)
+        rest = admit(used, count, limits, now)
         node.charges[member, token_class, body_digest] = now
         place = (member, token_class, bucket_of(now))
         node.usage[place] = node.usage.get(place, 0) + count
-        return left
+        return rest
 
     def usage(self, member: str, now: int) -> dict[str, int]:
         """Return the elements charged in the last 24 hours, by class."""
@@ -132,10 +132,8 @@ class MemoryNodeState:
     ) -> list[ReadRow]:
         """Return at most ``limit`` reads from ``since`` on, oldest first."""
         reads = sorted(self._session.node().reads, key=lambda read: read.at)
-        wanted = [
-            read for read in reads if read.at >= since and who in (None, read.who)
-        ]
-        return wanted[:limit]
+        late = [read for read in reads if read.at >= since]
+        return [read for read in late if who in {None, read.who}][:limit]
 
     def forget_reads(self, before: int) -> int:
         """Drop the log of reads before a time and return how many there were."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from hub.errors import QuotaError, RefusedError
 from hub.store.records import Limit
 
-__all__ = ["BUCKET", "admit", "bucket_of"]
+__all__ = ["BUCKET", "admit", "bucket_of", "left"]
 
 BUCKET = 60
 """Seconds of one bucket."""
@@ -50,7 +50,13 @@ def admit(
     wait = max(_wait(used, count, limit, now) for limit in limits)
     if wait > 0:
         raise QuotaError("The quota is used up.", retry_after=wait)
-    return min(limit.count - _sum(used, limit, now) for limit in limits) - count
+    return left(used, limits, now) - count
+
+
+def left(used: Sequence[tuple[int, int]], limits: Sequence[Limit], now: int) -> int:
+    """Return how many more are allowed now; 0 if a limit was lowered below the use."""
+    rest = min(limit.count - _sum(used, limit, now) for limit in limits)
+    return max(rest, 0)
 
 
 def _left_at(bucket: int, limit: Limit) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hub.errors import ConflictError, RefusedError
-from hub.store.quota import BUCKET, admit, bucket_of
+from hub.store.quota import BUCKET, admit, bucket_of, left
 from hub.store.records import DAY, BearerToken, Limit, ReadRow
 from hub.store.session import Session
 
@@ -54,7 +54,7 @@ class SqliteNodeState:
             QuotaError: Not now; says when the same request can succeed.
             RefusedError: Never: it alone exceeds a limit (``quota-too-small``).
         """
-        widest = max(limit.seconds for limit in limits)
+        widest = max((limit.seconds for limit in limits), default=DAY)
         used = self._session.rows(
             "SELECT bucket, count FROM usage WHERE member = ? AND class = ?"
             " AND bucket >= ? ORDER BY bucket",
@@ -66,8 +66,8 @@ class SqliteNodeState:
             " AND at > ?",
             (*who, now - DAY),
         ):
-            return admit(used, 0, limits, now)
-        left = admit(used, count, limits, now)
+            return left(used, limits, now)
+        rest = admit(used, count, limits, now)
         self._forget(now, widest)
         self._session.run(
             "INSERT OR REPLACE INTO charges (member, class, body, at)"
@@ -81,7 +81,7 @@ class SqliteNodeState:
             " ON CONFLICT DO UPDATE SET count = count + excluded.count",
             (member, token_class, bucket_of(now), count),
         )
-        return left
+        return rest
 
     def _forget(self, now: int, widest: int) -> None:
         """Drop what no window can reach, so that the tables stay small."""
