@@ -1,0 +1,208 @@
+"""What a member alone knows, in a file of its own that is never sent.
+
+Its own case numbers and what was published under them, signed batches that wait for
+their receipt, the watch list, alerts, and a cache of tokens. No identifier is in it:
+rows are recognised by a hash under a local random key. Losing the file loses the
+references, not the reports; ``hub reports --mine`` still lists those.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils.utils import sqlite3
+
+__all__ = ["Ledger"]
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB) STRICT;
+CREATE TABLE IF NOT EXISTS tokens (handle BLOB PRIMARY KEY, token BLOB)
+    STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cases (
+    "row" BLOB PRIMARY KEY, ref TEXT, "case" TEXT NOT NULL, content BLOB NOT NULL,
+    batch BLOB NOT NULL, place INTEGER NOT NULL, count INTEGER NOT NULL,
+    first INTEGER, withdrawn INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX IF NOT EXISTS cases_by_batch ON cases (batch);
+CREATE INDEX IF NOT EXISTS cases_by_ref ON cases (ref);
+CREATE INDEX IF NOT EXISTS cases_by_case ON cases ("case");
+CREATE TABLE IF NOT EXISTS journal (
+    id INTEGER PRIMARY KEY, batch BLOB NOT NULL, feed TEXT NOT NULL,
+    body BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS watched (
+    token BLOB NOT NULL, ref TEXT NOT NULL, type TEXT NOT NULL, exact INTEGER NOT NULL,
+    PRIMARY KEY (token, ref)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS alerted (
+    ref TEXT NOT NULL, member TEXT NOT NULL, entry TEXT NOT NULL, type TEXT NOT NULL,
+    PRIMARY KEY (ref, member, type)) STRICT, WITHOUT ROWID;
+"""
+
+
+class Ledger:
+    """The member's own file.
+
+    Args:
+        path: Made with mode 0600 if it is missing.
+    """
+
+    def __init__(self, path: Path):
+        if not path.exists():
+            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(_TABLES)
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()
+        if row is None:
+            self._db.execute(
+                "INSERT OR IGNORE INTO meta VALUES ('secret', ?)",
+                (secrets.token_bytes(32),),
+            )
+            row = self._db.execute(
+                "SELECT value FROM meta WHERE key = 'secret'"
+            ).fetchone()
+        self.secret: bytes = row[0]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a block as one durable transaction."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        # If we crash before this, nothing of the block is stored.
+        self._db.execute("COMMIT")
+
+    # -- tokens ------------------------------------------------------------------
+
+    def get_tokens(self, handles: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the cached tokens."""
+        found: dict[bytes, bytes] = {}
+        for start in range(0, len(handles), 500):
+            part = handles[start : start + 500]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT handle, token FROM tokens WHERE handle IN ({marks})"  # noqa: S608 - Only question marks are put in.
+            found.update(self._db.execute(query, part).fetchall())
+        return found
+
+    def put_tokens(self, tokens: Mapping[bytes, bytes]) -> None:
+        """Remember tokens."""
+        with self.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO tokens VALUES (?, ?)", tokens.items()
+            )
+
+    # -- published cases -----------------------------------------------------------
+
+    def case_of_row(self, row: bytes) -> dict[str, Any] | None:
+        """Return what was published for a row, by its key."""
+        return self._one('WHERE "row" = ?', (row,))
+
+    def _one(self, where: str, values: tuple[object, ...]) -> dict[str, Any] | None:
+        return next(self.cases(where, values), None)
+
+    def cases(
+        self, where: str = "", values: tuple[object, ...] = ()
+    ) -> Iterator[dict[str, Any]]:
+        """Yield published cases."""
+        names = ("row", "ref", "case", "content", "batch", "place", "count", "first")
+        columns = ", ".join(f'"{n}"' for n in (*names, "withdrawn"))
+        query = f"SELECT {columns} FROM cases {where}"  # noqa: S608 - Conditions are fixed texts of this package.
+        for found in self._db.execute(query, values).fetchall():
+            yield dict(zip((*names, "withdrawn"), found, strict=True))
+
+    def journal_batch(
+        self, batch: bytes, feed: str, body: bytes, cases: Iterable[Sequence[Any]]
+    ) -> None:
+        """Keep a signed batch and its cases, in one transaction, before it is sent."""
+        with self.transaction():
+            self._db.execute(
+                "INSERT INTO journal (batch, feed, body) VALUES (?, ?, ?)",
+                (batch, feed, body),
+            )
+            self._db.executemany(
+                'INSERT OR REPLACE INTO cases ("row", ref, "case", content, batch, '
+                "place, count) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                cases,
+            )
+
+    def journal(self) -> list[tuple[bytes, str, bytes]]:
+        """Return the batches that have no receipt yet, oldest first."""
+        query = "SELECT batch, feed, body FROM journal ORDER BY id"
+        return list(self._db.execute(query).fetchall())
+
+    def settle(self, batch: bytes, first: int) -> None:
+        """Note the receipt of a batch whose first entry is at ``first``."""
+        with self.transaction():
+            self._db.execute(
+                "UPDATE cases SET first = ? + place WHERE batch = ?", (first, batch)
+            )
+            self._db.execute("DELETE FROM journal WHERE batch = ?", (batch,))
+
+    def drop(self, batch: bytes) -> None:
+        """Forget a batch that the hub refused for good, and its cases."""
+        with self.transaction():
+            self._db.execute("DELETE FROM cases WHERE batch = ?", (batch,))
+            self._db.execute("DELETE FROM journal WHERE batch = ?", (batch,))
+
+    def mark_withdrawn(self, cases: Iterable[str]) -> None:
+        """Note that cases are withdrawn, so that publishing them again is new."""
+        with self.transaction():
+            self._db.executemany(
+                'UPDATE cases SET withdrawn = 1 WHERE "case" = ?', ((c,) for c in cases)
+            )
+
+    # -- watch list ----------------------------------------------------------------
+
+    def watch(self, rows: Iterable[tuple[bytes, str, str, bool]]) -> None:
+        """Add (token, reference, type, exact) to the watch list."""
+        with self.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO watched VALUES (?, ?, ?, ?)", rows
+            )
+
+    def watched(self) -> Iterator[tuple[bytes, str, str, int]]:
+        """Yield the watch list."""
+        yield from self._db.execute("SELECT token, ref, type, exact FROM watched")
+
+    def alerted(self) -> dict[tuple[str, str, str], str]:
+        """Return (reference, member, type) and the entry that was alerted."""
+        rows = self._db.execute("SELECT ref, member, type, entry FROM alerted")
+        return {(r, m, t): e for r, m, t, e in rows}
+
+    def note_alerts(
+        self,
+        begun: Mapping[tuple[str, str, str], str],
+        ended: Iterable[tuple[str, str, str]],
+    ) -> None:
+        """Note what was alerted, so that it is alerted once."""
+        with self.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO alerted VALUES (?, ?, ?, ?)",
+                ((r, m, e, t) for (r, m, t), e in begun.items()),
+            )
+            self._db.executemany(
+                "DELETE FROM alerted WHERE ref = ? AND member = ? AND type = ?", ended
+            )
+
+    def get(self, key: str) -> Any:
+        """Return a small setting of this file, or None."""
+        query = "SELECT value FROM meta WHERE key = ?"
+        row = self._db.execute(query, (key,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a small setting of this file."""
+        body = json.dumps(value).encode()
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, body))

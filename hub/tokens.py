@@ -1,0 +1,187 @@
+"""Tokens: evaluation at a node, and a client that asks for them.
+
+The node sees blinded elements only. The client verifies each node's proof against the
+public share of the registry before it finalises, and caches tokens under a keyed hash,
+so that its cache holds no identifier.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+from hub.access import Caller
+from hub.client import Client
+from hub.directory import Directory, TokenKey
+from hub.errors import MalformedError, MisbehaviourError, RefusedError, UnavailableError
+from hub.store.base import Limit, Store
+from keys import voprf
+from keys.errors import ElementError, TokenError
+from schemas.identifiers import token_class
+
+__all__ = ["Cache", "Tokenizer", "evaluate"]
+
+Identifier = tuple[str, str]
+BATCH = 1000
+
+
+def evaluate(
+    store: Store,
+    directory: Directory,
+    caller: Caller,
+    key: TokenKey,
+    secret: bytes,
+    elements: bytes,
+    now: int,
+) -> bytes:
+    """Charge the caller's quota, then evaluate; returns proof and elements.
+
+    Raises:
+        RefusedError: Not a member, auditor or node.
+        QuotaError: Too much for today.
+        MalformedError: Not 1 to 4096 valid elements.
+    """
+    if not caller.owner or not caller.writes:
+        raise RefusedError("sign the request as a member", code="unauthenticated")
+    if not elements or len(elements) % 32 or len(elements) > 32 * voprf.MAX_BATCH:
+        raise MalformedError(
+            f"send 1 to {voprf.MAX_BATCH} elements of 32 bytes", code="bad-batch"
+        )
+    granted = sum(
+        g["count"]
+        for g in directory.grants
+        if (g["member"], g["class"]) == (caller.member, key.token_class)
+    )
+    limit = Limit(directory.policy.quotas[key.token_class] + granted)
+    with store.write() as tx:
+        tx.node.charge(
+            caller.owner,
+            key.token_class,
+            len(elements) // 32,
+            [limit],
+            now,
+            hashlib.sha256(elements).digest(),
+        )
+    public = next(p for _, _, p in key.shares if p == voprf.public_of(secret))
+    try:
+        answer = voprf.evaluate(secret, public, elements)
+    except ElementError as error:
+        raise MalformedError(str(error), code="bad-element") from None
+    return answer.proof + answer.elements
+
+
+class Cache(Protocol):
+    """Remembers tokens by opaque 32-byte handles."""
+
+    def get_tokens(self, handles: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the tokens that are known."""
+        ...
+
+    def put_tokens(self, tokens: Mapping[bytes, bytes]) -> None:
+        """Remember tokens."""
+        ...
+
+
+class Tokenizer:
+    """Turns identifiers into tokens.
+
+    Args:
+        directory: Names the token keys and the public shares.
+        ask: Returns the client for a node's name.
+        cache: Remembers tokens.
+        secret: The local key of the cache.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        ask: Callable[[str], Client],
+        cache: Cache,
+        secret: bytes,
+    ):
+        self._directory = directory
+        self._ask = ask
+        self._cache = cache
+        self._secret = secret
+        self.asked = 0
+
+    def key_for(self, kind: str) -> TokenKey:
+        """Return the active token key of an identifier type.
+
+        Raises:
+            UnavailableError: The alliance has none for its class.
+        """
+        key = self._directory.active_token_key(token_class(kind))
+        if key is None:
+            raise UnavailableError(f"the alliance has no token key for {kind}")
+        return key
+
+    def handle(self, key: TokenKey, identifier: Identifier) -> bytes:
+        """Return the name under which a token is cached."""
+        message = key.name.encode() + b"\n" + voprf.token_input(*identifier)
+        return hmac.digest(self._secret, message, "sha256")
+
+    def missing(self, identifiers: Iterable[Identifier]) -> dict[TokenKey, int]:
+        """Return how many tokens would have to be asked for, by key."""
+        todo: dict[TokenKey, int] = {}
+        for key, wanted in self._by_key(identifiers).items():
+            handles = [self.handle(key, i) for i in wanted]
+            known = self._cache.get_tokens(handles)
+            todo[key] = sum(h not in known for h in handles)
+        return todo
+
+    def _by_key(
+        self, identifiers: Iterable[Identifier]
+    ) -> dict[TokenKey, list[Identifier]]:
+        by_name: dict[str, list[Identifier]] = {}
+        for identifier in dict.fromkeys(identifiers):
+            by_name.setdefault(self.key_for(identifier[0]).name, []).append(identifier)
+        return {self._directory.token_keys[n]: ids for n, ids in by_name.items()}
+
+    def tokens(self, identifiers: Iterable[Identifier]) -> dict[Identifier, bytes]:
+        """Return the token of each identifier.
+
+        Raises:
+            QuotaError: The quota is used up; what was asked before is cached.
+            UnavailableError: Too few nodes answer.
+            MisbehaviourError: A node's proof fails.
+        """
+        result = {}
+        for key, wanted in self._by_key(identifiers).items():
+            handles = {self.handle(key, i): i for i in wanted}
+            known = self._cache.get_tokens(list(handles))
+            result.update({handles[h]: t for h, t in known.items()})
+            todo = [(h, i) for h, i in handles.items() if h not in known]
+            for start in range(0, len(todo), BATCH):
+                part = todo[start : start + BATCH]
+                found = self._evaluate(key, [i for _, i in part])
+                self._cache.put_tokens(
+                    {h: t for (h, _), t in zip(part, found, strict=True)}
+                )
+                result.update(
+                    {i: t for (_, i), t in zip(part, found, strict=True)}
+                )
+        return result
+
+    def _evaluate(self, key: TokenKey, identifiers: list[Identifier]) -> list[bytes]:
+        blinding = voprf.blind([voprf.token_input(*i) for i in identifiers])
+        answers: list[tuple[int, bytes]] = []
+        problem: Exception | None = None
+        for node, x, public in key.shares:
+            try:
+                raw = self._ask(node).evaluate(key.name, blinding.elements)
+                proof, evaluated = raw[:64], raw[64:]
+                voprf.check(public, blinding.elements, evaluated, proof)
+            except TokenError as error:
+                problem = MisbehaviourError(f"{node} evaluated wrongly: {error}")
+                continue
+            except UnavailableError as error:
+                problem = error
+                continue
+            answers.append((x, evaluated))
+            if len(answers) == key.threshold:
+                self.asked += len(identifiers)
+                return [o[:32] for o in voprf.finalise(blinding, answers)]
+        raise problem or UnavailableError(f"too few nodes answer for {key.name}")

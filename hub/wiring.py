@@ -1,0 +1,142 @@
+"""The only place that constructs things: a folder becomes a :class:`Hub`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hub.client import Client, Identity
+from hub.clock import Clock, SystemClock
+from hub.config import load_config
+from hub.directory import Directory, Pin
+from hub.errors import ConfigError
+from hub.registry import Registry
+from hub.store.base import Store
+from hub.store.ledger import Ledger
+from hub.store.sqlite import SqliteStore
+from hub.tokens import Tokenizer
+from keys.ed25519 import Signer
+from keys.keyfile import read_key
+from keys.voprf import public_of
+
+__all__ = ["Hub", "build_hub"]
+
+
+@dataclass(frozen=True)
+class Hub:
+    """Everything that a command or the server works with."""
+
+    folder: Path
+    config: dict[str, dict[str, Any]]
+    clock: Clock
+    store: Store
+    registry: Registry
+    clients: dict[str, Client] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The name of this member, auditor or node."""
+        return str(self.config["self"]["name"])
+
+    @property
+    def role(self) -> str:
+        """What this folder is: member, auditor or node."""
+        return str(self.config["self"]["role"])
+
+    def key_path(self, name: str) -> Path:
+        """Return the path of a private key."""
+        return self.folder / "private" / f"{name}.key"
+
+    def signer(self, name: str) -> Signer:
+        """Return a private key of this folder.
+
+        Raises:
+            KeyFileError: It is missing, open to others, or sealed.
+        """
+        phrase = os.environ.get("HUB_PASSPHRASE")
+        seed = read_key(self.key_path(name), kind="ed25519", passphrase=phrase)
+        return Signer(seed)
+
+    def token_secret(self, key: str) -> bytes:
+        """Return this node's share of a token key."""
+        phrase = os.environ.get("HUB_PASSPHRASE")
+        path = self.key_path(f"token-{key}")
+        return read_key(path, kind="voprf", passphrase=phrase)
+
+    def directory(self) -> Directory:
+        """Return the directory as of the stored registry."""
+        with self.store.read() as tx:
+            return self.registry.directory(tx)
+
+    def ledger(self) -> Ledger:
+        """Open what this member alone knows."""
+        return Ledger(self.folder / "ledger.db")
+
+    def identity(self) -> Identity:
+        """Return the key that signs this folder's requests."""
+        name = "request" if self.key_path("request").exists() else "publish"
+        signer = self.signer(name)
+        alliance = self.registry.pin.alliance
+        keyid = f"{alliance}/{self.role}/{self.name}"
+        if self.role != "node":
+            keyid += f"/{self.key_path(name).with_suffix('.label').read_text().strip()}"
+        return Identity(keyid, signer)
+
+    def client(self, url: str | None = None) -> Client:
+        """Return the client for a hub, by default the first one configured.
+
+        Raises:
+            ConfigError: No hub is configured.
+        """
+        hubs = self.config["client"]["hubs"]
+        if url is None and not hubs:
+            raise ConfigError(
+                "no hub is configured", advice="Set [client] hubs in config.toml."
+            )
+        wanted = url or str(hubs[0])
+        if wanted not in self.clients:
+            self.clients[wanted] = Client(wanted, self.clock, self.identity())
+        return self.clients[wanted]
+
+    def home_client(self, feed: str) -> Client:
+        """Return the client for the home of a feed."""
+        home = self.directory().home(feed)
+        return self.node_client(home.node) if home else self.client()
+
+    def node_client(self, node: str) -> Client:
+        """Return the client for a node."""
+        return self.client(self.directory().nodes[node])
+
+    def tokenizer(self, ledger: Ledger) -> Tokenizer:
+        """Return what turns identifiers into tokens."""
+        return Tokenizer(self.directory(), self.node_client, ledger, ledger.secret)
+
+    def held_token_keys(self) -> dict[str, bytes]:
+        """Return the shares in this folder that the registry names."""
+        held = {}
+        for key in self.directory().token_keys.values():
+            if self.key_path(f"token-{key.name}").exists():
+                secret = self.token_secret(key.name)
+                if public_of(secret) in {p for _, _, p in key.shares}:
+                    held[key.name] = secret
+        return held
+
+
+def build_hub(folder: Path, clock: Clock | None = None, *, create: bool = False) -> Hub:
+    """Return the hub of a folder.
+
+    Raises:
+        ConfigError: The folder has no configuration, pin or database.
+    """
+    config = load_config(folder)
+    try:
+        pin = Pin.parse((folder / config["alliance"]["pin"]).read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"the pin file cannot be read: {error}",
+            advice="Ask an officer for the alliance's pin file.",
+        ) from None
+    store = SqliteStore(folder / config["storage"]["path"], create=create)
+    return Hub(folder, config, clock or SystemClock(), store, Registry(pin))
