@@ -1,0 +1,124 @@
+"""The alliance over HTTP: directory, who am I, usage, token evaluation, health."""
+
+from __future__ import annotations
+
+import json
+
+from flask import Response, g, request
+from flask_smorest import Blueprint
+
+from hub.api import serving
+from hub.errors import MalformedError, RefusedError
+from hub.tokens import evaluate
+from keys.encoding import to_base64
+from keys.errors import SignatureError
+from keys.requests import check_body
+from keys.voprf import MAX_BATCH
+
+__all__ = ["blueprint", "health"]
+
+blueprint = Blueprint("alliance", __name__, url_prefix="/v1", description=__doc__)
+health = Blueprint("health", __name__, description="Health and readiness.")
+
+
+def _json(body: object) -> Response:
+    return Response(json.dumps(body), content_type="application/json")
+
+
+@blueprint.route("/whoami")
+@blueprint.response(200, description="The owner of the key or token that was used.")
+def whoami() -> Response:
+    """Who this node thinks is asking."""
+    if not g.caller.owner:
+        raise RefusedError("the request is not signed", code="unauthenticated")
+    return _json({"owner": g.caller.owner, "signed": g.caller.writes})
+
+
+@blueprint.route("/directory")
+@blueprint.response(200, description="The replayed registry.")
+def directory() -> Response:
+    """Members, auditors, nodes, token keys and policy as of the registry's head."""
+    state = serving().directory()
+    return _json(
+        {
+            "alliance": state.alliance,
+            "registry": state.size,
+            "threshold": state.threshold,
+            "officers": list(state.officers),
+            "members": dict(state.members),
+            "left": dict(state.left),
+            "auditors": dict(state.auditors),
+            "nodes": dict(state.nodes),
+            "homes": {f: h[-1].node for f, h in state.homes.items()},
+            "token_keys": [
+                {
+                    "key": k.name,
+                    "class": k.token_class,
+                    "public": to_base64(k.public),
+                    "threshold": k.threshold,
+                    "nodes": [n for n, _, _ in k.shares],
+                }
+                for k in state.token_keys.values()
+            ],
+            "policy": {
+                "quorum": state.policy.quorum,
+                "quotas": dict(state.policy.quotas),
+                "valid_days": dict(state.policy.valid_days),
+            },
+        }
+    )
+
+
+@blueprint.route("/usage")
+@blueprint.response(200, description="Evaluations of the last 24 hours, by class.")
+def usage() -> Response:
+    """How much of its quotas the caller used."""
+    node = serving()
+    if not g.caller.owner:
+        raise RefusedError("the request is not signed", code="unauthenticated")
+    with node.hub.store.read() as tx:
+        used = tx.node.usage(g.caller.owner, node.hub.clock.now())
+    quotas = node.directory().policy.quotas
+    return _json({c: {"used": used.get(c, 0), "quota": q} for c, q in quotas.items()})
+
+
+@blueprint.route("/tokens/<key>", methods=["POST"])
+@blueprint.response(200, description="A proof of 64 bytes and the evaluated elements.")
+def post_tokens(key: str) -> Response:
+    """Evaluate blinded elements under a token key."""
+    node = serving()
+    state = node.directory()
+    held, named = node.token_secrets.get(key), state.token_keys.get(key)
+    if held is None or named is None or key in state.retired:
+        raise RefusedError(f"no key {key} here", code="unknown-token-key")
+    if request.mimetype != "application/octet-stream":
+        raise MalformedError("send application/octet-stream", code="bad-media-type")
+    if (request.content_length or 0) > 32 * MAX_BATCH:
+        raise MalformedError(f"at most {MAX_BATCH} elements", code="too-large")
+    body = request.get_data()
+    if g.caller.signed:
+        try:
+            check_body(g.caller.signed, body)
+        except SignatureError as error:
+            raise RefusedError(str(error), code="bad-request-signature") from None
+    answer = evaluate(
+        node.hub.store, state, g.caller, named, held, body, node.hub.clock.now()
+    )
+    return Response(answer, content_type="application/octet-stream")
+
+
+@health.route("/healthz")
+@health.response(200, description="The process answers.")
+def healthz() -> Response:
+    """Tell that the process answers."""
+    return _json({"ok": True})
+
+
+@health.route("/readyz")
+@health.response(200, description="The store can be read and written.")
+def readyz() -> Response:
+    """Tell that the store can be read and written, and the node's time."""
+    node = serving()
+    with node.hub.store.write() as tx:
+        feeds = len(tx.heads.all())
+    return _json({"ok": True, "feeds": feeds, "time": node.hub.clock.now()})

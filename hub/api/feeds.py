@@ -1,0 +1,252 @@
+"""Feeds over HTTP: publish a batch, read heads, tiles, lines, checkpoints and proofs."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterator
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from hub.api import serving
+from hub.api.errors import problem
+from hub.errors import MalformedError, RefusedError
+from hub.feeds import authorise, publish
+from hub.model import REGISTRY, origin_of
+from hub.store.base import ReadRow, Transaction
+from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
+from hub.tlog.checkpoint import open_checkpoint
+from hub.tlog.merkle import prove_inclusion
+from hub.tlog.proof import TlogProof, render_proof
+from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
+from keys.encoding import from_base64, parse_decimal, to_base64
+from keys.errors import EncodingError, KeysError
+
+__all__ = ["blueprint"]
+
+blueprint = Blueprint("feeds", __name__, url_prefix="/v1/feeds", description=__doc__)
+NDJSON = "application/x-ndjson"
+FOREVER = "public, max-age=31536000, immutable"
+
+
+@blueprint.route("")
+@blueprint.response(200, description="All heads; one ETag over them.")
+def list_heads() -> Response:
+    """All heads with their signed checkpoints."""
+    with serving().hub.store.read() as tx:
+        heads = tx.heads.all()
+    body = json.dumps(
+        {
+            "feeds": [
+                {"feed": feed, "size": h.size, "checkpoint": h.checkpoint.decode()}
+                for feed, h in heads.items()
+            ]
+        }
+    )
+    answer = Response(body, content_type="application/json")
+    answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.make_conditional(request)
+    return answer
+
+
+@blueprint.route("/<feed>/batches", methods=["POST"])
+@blueprint.response(200, description="The receipt of the batch.")
+def post_batch(feed: str) -> Response:
+    """Publish a batch: a header line, then its entries, one a line."""
+    node = serving()
+    if request.mimetype != NDJSON:
+        raise MalformedError(f"send {NDJSON}", code="bad-media-type")
+    if (request.content_length or 0) > MAX_BYTES:
+        raise MalformedError(f"a batch has at most {MAX_BYTES} bytes", code="too-large")
+    header = request.stream.readline(MAX_LINE + 1)
+    directory = node.directory()
+    home = directory.home(feed)
+    # The first registry batch names the home itself.
+    if home is not None and home.node != node.hub.name:
+        url = directory.nodes[home.node]
+        return problem(
+            421, "not-home", f"the home of {feed} is {home.node}", home=url
+        )
+    with node.hub.store.read() as tx:
+        size = tx.objects.size(feed)
+    node.check_not_behind(feed, size, _newest_seen(feed, directory.alliance))
+    authorise(directory, feed, size, header.removesuffix(b"\n"))
+    lines = _read_lines(header)
+    if node.log_signer is None:
+        raise RefusedError("this node has no log key", code="read-only")
+    receipt = publish(
+        node.hub.store,
+        node.hub.registry.current,
+        feed,
+        lines,
+        signer=node.log_signer,
+        now=node.hub.clock.now(),
+    )
+    node.mark(feed, receipt.size)
+    body = {
+        "feed": feed,
+        "first": receipt.first,
+        "size": receipt.size,
+        "checkpoint": receipt.checkpoint.decode(),
+        "cosignatures": [],
+    }
+    return Response(json.dumps(body), content_type="application/json")
+
+
+def _newest_seen(feed: str, alliance: str) -> int:
+    """Return the size of the checkpoint that the client sent along, if it is ours."""
+    sent, node = request.headers.get("Hub-Newest-Checkpoint"), serving()
+    if not sent or node.log_signer is None:
+        return 0
+    try:
+        raw = from_base64(sent)
+        public = node.log_signer.public
+        return open_checkpoint(raw, origin_of(alliance, feed), public).size
+    except (KeysError, MalformedError):
+        return 0
+
+
+def _read_lines(header: bytes) -> list[bytes]:
+    body = header + request.stream.read(MAX_BYTES - len(header) + 1)
+    if len(body) > MAX_BYTES:
+        raise MalformedError(f"a batch has at most {MAX_BYTES} bytes", code="too-large")
+    cut = not body.endswith(b"\n")
+    if cut or (request.content_length or len(body)) != len(body):
+        raise MalformedError(
+            "the body is cut short",
+            code="truncated",
+            advice="Send the batch again, byte for byte.",
+        )
+    lines = body[:-1].split(b"\n")
+    if len(lines) > MAX_ENTRIES + 1:
+        raise MalformedError(f"a batch has at most {MAX_ENTRIES} entries")
+    return lines
+
+
+def _head_size(tx: Transaction, feed: str) -> int:
+    head = tx.heads.get(feed)
+    if head is None:
+        raise RefusedError(f"there is no feed called {feed}", code="unknown-feed")
+    return head.size
+
+
+@blueprint.route("/<feed>/checkpoint")
+@blueprint.response(200, description="The newest checkpoint, a signed note.")
+def get_checkpoint(feed: str) -> Response:
+    """The newest checkpoint (C2SP tlog-tiles)."""
+    with serving().hub.store.read() as tx:
+        _head_size(tx, feed)
+        head = tx.heads.get(feed)
+    answer = Response(head.checkpoint, content_type="text/plain; charset=utf-8")
+    answer.headers["Cache-Control"] = "no-cache"
+    return answer
+
+
+@blueprint.route("/<feed>/tile/<path:rest>")
+@blueprint.response(200, description="A tile or a bundle.")
+def get_tile(feed: str, rest: str) -> Response:
+    """A tile of hashes or a bundle of items (C2SP tlog-tiles)."""
+    try:
+        tile = parse_tile_path(f"tile/{rest}")
+    except MalformedError as error:
+        raise RefusedError(str(error), code="not-found") from None
+    with serving().hub.store.read() as tx:
+        size = _head_size(tx, feed)
+        if not 0 < tile.width <= width_at(size, tile):
+            raise RefusedError("the log has no such tile yet", code="not-found")
+        first = tile.index * TILE
+        if tile.level is None:
+            body = render_bundle(tx.objects.digests(feed, first, first + tile.width))
+        else:
+            reader = tx.objects.hash_reader(feed, size)
+            body = b"".join(reader.read(8 * tile.level, first, tile.width))
+    answer = Response(body, content_type="application/octet-stream")
+    answer.headers["Cache-Control"] = FOREVER
+    return answer
+
+
+def _number(name: str, default: int) -> int:
+    try:
+        return parse_decimal(request.args.get(name, str(default)))
+    except EncodingError as error:
+        raise MalformedError(f"{name}: {error}", code="bad-parameter") from None
+
+
+@blueprint.route("/<feed>/entries")
+@blueprint.response(200, description="Lines, tombstones in the place of erased ones.")
+def get_entries(feed: str) -> Response:
+    """The lines of [from, to)."""
+    node = serving()
+    caller = node.reader(feed)
+    with node.hub.store.read() as tx:
+        size = _head_size(tx, feed)
+        start, stop = _number("from", 0), min(_number("to", size), size)
+        if start >= stop:
+            raise RefusedError(f"{feed} ends at {size}", code="out-of-range")
+        stop = min(stop, start + 100_000)
+        hidden = tx.erasures.hidden(feed, start, stop)
+        packed = not hidden and "gzip" in request.headers.get("Accept-Encoding", "")
+        if packed:
+            body = b"".join(p.gzip for p in tx.objects.pages(feed, start, stop))
+        else:
+            body = b"".join(_shown(tx, feed, start, stop, hidden))
+    if feed != REGISTRY:
+        with node.hub.store.write() as tx:
+            row = ReadRow(node.hub.clock.now(), caller.owner, feed, start, stop)
+            tx.node.add_read(row)
+    answer = Response(body, content_type=NDJSON)
+    if packed:
+        answer.headers["Content-Encoding"] = "gzip"
+    elif "gzip" in request.headers.get("Accept-Encoding", ""):
+        answer.set_data(gzip.compress(body, 1))
+        answer.headers["Content-Encoding"] = "gzip"
+    answer.headers["Cache-Control"] = "private, no-cache"
+    answer.headers["Vary"] = "Accept-Encoding, Signature, Authorization"
+    return answer
+
+
+def _shown(
+    tx: Transaction, feed: str, start: int, stop: int, hidden: dict[int, str]
+) -> Iterator[bytes]:
+    for line in tx.objects.lines(feed, start, stop):
+        by = hidden.get(line.index)
+        if by is None and line.raw is not None:
+            yield line.raw + b"\n"
+            continue
+        body = {
+            "kind": "tombstone",
+            "index": line.index,
+            "digest": to_base64(line.digest),
+            "by": by or "",
+        }
+        yield json.dumps(body, separators=(",", ":")).encode() + b"\n"
+
+
+@blueprint.route("/<feed>/checkpoints")
+@blueprint.response(200, description="Signed checkpoints by size.")
+def get_checkpoints(feed: str) -> Response:
+    """Every checkpoint of size ``from`` or more, at most 1000."""
+    limit = min(max(_number("limit", 1000), 1), 1000)
+    with serving().hub.store.read() as tx:
+        _head_size(tx, feed)
+        notes = tx.heads.checkpoints(feed, _number("from", 0), limit)
+    body = json.dumps({"checkpoints": [raw.decode() for _, raw in notes]})
+    return Response(body, content_type="application/json")
+
+
+@blueprint.route("/<feed>/proof/<int:index>")
+@blueprint.response(200, description="A C2SP tlog-proof.")
+def get_proof(feed: str, index: int) -> Response:
+    """The proof that an entry is in the feed's newest checkpoint."""
+    with serving().hub.store.read() as tx:
+        size = _head_size(tx, feed)
+        if index >= size:
+            raise RefusedError(f"{feed} ends at {size}", code="out-of-range")
+        path = prove_inclusion(index, size, tx.objects.hash_reader(feed, size))
+        raw = tx.heads.get(feed).checkpoint
+    body = render_proof(TlogProof(index, tuple(path), raw))
+    return Response(body, content_type="text/plain; charset=utf-8")
+

@@ -1,0 +1,121 @@
+"""What the routes work with: the hub, this node's keys, and who is asking."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from flask import g, request
+
+from hub.access import ANONYMOUS, Caller, authenticate
+from hub.directory import Directory
+from hub.errors import RefusedError, UnavailableError
+from hub.model import REGISTRY
+from hub.wiring import Hub
+from keys.ed25519 import Signer
+
+__all__ = ["Serving"]
+
+
+@dataclass
+class Serving:
+    """A hub that serves.
+
+    Args:
+        hub: The folder's hub.
+        public_url: The URL that callers sign for.
+        log_signer: The key that signs checkpoints; None on a mirror.
+        token_secrets: This node's shares of token keys.
+    """
+
+    hub: Hub
+    public_url: str
+    log_signer: Signer | None
+    token_secrets: dict[str, bytes] = field(default_factory=dict)
+    _marks: threading.Lock = field(default_factory=threading.Lock)
+
+    def directory(self) -> Directory:
+        """Return the directory as of the stored registry."""
+        return self.hub.directory()
+
+    def begin(self) -> None:
+        """Name the request and find out who sends it."""
+        g.request_id = secrets.token_hex(8)
+        g.caller = ANONYMOUS
+        signed = "Signature-Input" in request.headers
+        if not signed and "Authorization" not in request.headers:
+            return
+        directory = self.directory()
+        url = self.public_url + request.full_path.removesuffix("?")
+        with self.hub.store.write() as tx:
+            g.caller = authenticate(
+                directory,
+                tx.node,
+                request.method,
+                url,
+                request.headers,
+                self.hub.clock.now(),
+            )
+
+    def reader(self, feed: str) -> Caller:
+        """Return the caller if it may read the lines of a feed.
+
+        Raises:
+            RefusedError: It is nobody, or left the alliance.
+        """
+        caller: Caller = g.caller
+        if feed == REGISTRY or caller.owner:
+            return caller
+        raise RefusedError(
+            "lines of members are for members, auditors and nodes",
+            code="unauthenticated",
+            advice="Sign the request, or send a bearer token of this node.",
+        )
+
+    # -- the newest head, beside the key -----------------------------------------
+
+    @property
+    def _mark(self) -> Path:
+        return self.hub.folder / "private" / "log.heads"
+
+    def signed_sizes(self) -> dict[str, int]:
+        """Return the largest size that this node's key ever signed, by feed."""
+        try:
+            marks: dict[str, int] = json.loads(self._mark.read_text())
+        except FileNotFoundError:
+            return {}
+        return marks
+
+    def mark(self, feed: str, size: int) -> None:
+        """Note a head after its commit and before its signature leaves.
+
+        If we crash before this, then the database is ahead of the mark, which is
+        harmless; a restored database that is behind it is noticed.
+        """
+        with self._marks:
+            marks = self.signed_sizes()
+            marks[feed] = max(size, marks.get(feed, 0))
+            fresh = self._mark.with_suffix(".new")
+            with fresh.open("w") as file:
+                file.write(json.dumps(marks))
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(self._mark)
+
+    def check_not_behind(self, feed: str, size: int, seen: int = 0) -> None:
+        """Refuse to sign when this node signed a larger head before.
+
+        Raises:
+            UnavailableError: The database is older than the key's last signature.
+        """
+        newest = max(self.signed_sizes().get(feed, 0), seen)
+        if size < newest:
+            raise UnavailableError(
+                f"this node signed {feed} at {newest} and its database ends at {size}",
+                code="behind-own-signature",
+                advice="The operator restores the rest: hub restore --from-mirror.",
+            )

@@ -1,0 +1,32 @@
+"""The Flask application of a node."""
+
+from __future__ import annotations
+
+from flask import Flask
+from flask_smorest import Api
+
+from hub.api import alliance, errors, feeds
+from hub.api.serving import Serving
+from hub.tlog.batch import MAX_BYTES
+
+__all__ = ["create_app"]
+
+
+def create_app(serving: Serving) -> Flask:
+    """Return the WSGI application that serves a hub; starts nothing else."""
+    app = Flask("hub")
+    app.config.update(
+        API_TITLE="Alliance Hub",
+        API_VERSION="v1",
+        OPENAPI_VERSION="3.1.0",
+        OPENAPI_URL_PREFIX="/",
+        OPENAPI_JSON_PATH="openapi.json",
+        MAX_CONTENT_LENGTH=MAX_BYTES + 1,
+    )
+    app.extensions["hub"] = serving
+    app.before_request(serving.begin)
+    api = Api(app)
+    for blueprint in (feeds.blueprint, alliance.blueprint, alliance.health):
+        api.register_blueprint(blueprint)
+    errors.install(app)
+    return app
