@@ -37,9 +37,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hub.store.node_port import NodeState
+from hub.indicators import Listed, Outlook
 from hub.store.records import (
     DAY,
     ERASURE_DELAY,
@@ -266,6 +267,26 @@ class Index(Protocol):
 
     def clear(self) -> None:
         """Forget everything, so that it can be built again from entry 0."""
+        ...
+
+    def size(self, feed: str) -> int:
+        """Return up to which entry a feed is indexed."""
+        ...
+
+    def add(
+        self, feed: str, stop: int, entries: Iterable[tuple[int, Mapping[str, Any]]]
+    ) -> None:
+        """Index the entries of a feed up to ``stop``, in their order."""
+        ...
+
+    def lookup(
+        self, tokens: Sequence[bytes], outlook: Outlook
+    ) -> dict[bytes, list[Listed]]:
+        """Return the active reports of each token that has any."""
+        ...
+
+    def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
+        """Return every active report by token; for audits and tests."""
         ...
 
 

@@ -1,14 +1,25 @@
 """What is derived from the feeds for fast look-ups, rebuilt from them at will.
 
-Tables of the index come by a migration of their own in ``schema.py``; losing them
-loses nothing.
+Losing these tables loses nothing. Withdrawals mark the reports that they end when they
+are added; what depends on the time or on the registry is decided by the question.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hub.indicators import Listed, Outlook, derive
+from hub.model import EntryName, parse_time
 from hub.store.session import Session
+from keys.encoding import from_base64, to_base64
 
 __all__ = ["MemoryIndex", "SqliteIndex"]
+
+Entries = Iterable[tuple[int, Mapping[str, Any]]]
+_CHUNK = 400
+_NOT_ERASED = """NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+    AND e.entry = r.entry AND NOT e.voided)"""
 
 
 class SqliteIndex:
@@ -19,14 +30,172 @@ class SqliteIndex:
 
     def clear(self) -> None:
         """Forget everything, so that it can be built again from entry 0."""
+        for table in ("reports", "disputes", "indexed"):
+            self._session.run(f"DELETE FROM {table}")  # noqa: S608 - Fixed names.
+
+    def size(self, feed: str) -> int:
+        """Return up to which entry a feed is indexed."""
+        query = "SELECT size FROM indexed WHERE feed = ?"
+        row = self._session.row(query, (self._session.feed(feed),))
+        return int(row[0]) if row else 0
+
+    def add(self, feed: str, stop: int, entries: Entries) -> None:
+        """Index the entries of a feed up to ``stop``, in their order."""
+        number = self._session.new_feed(feed)
+        pending: list[tuple[object, ...]] = []
+        for index, entry in entries:
+            if entry["kind"] == "report":
+                pending.append(_row(number, index, entry))
+                continue
+            self._flush(pending)
+            if entry["kind"] == "withdrawal":
+                self._withdraw(number, index, entry)
+            elif entry["kind"] == "dispute":
+                self._dispute(number, index, entry)
+        self._flush(pending)
+        self._session.run(
+            "INSERT OR REPLACE INTO indexed (feed, size) VALUES (?, ?)", (number, stop)
+        )
+
+    def _flush(self, pending: list[tuple[object, ...]]) -> None:
+        if pending:
+            self._session.many(
+                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL)", pending
+            )
+            pending.clear()
+
+    def _withdraw(self, feed: int, index: int, entry: Mapping[str, Any]) -> None:
+        if "case" in entry:
+            self._session.run(
+                'UPDATE reports SET ended = ? WHERE feed = ? AND "case" = ? '
+                "AND ended IS NULL",
+                (index, feed, entry["case"]),
+            )
+            return
+        target = EntryName.parse(entry["entry"]).index
+        self._session.run(
+            "UPDATE disputes SET ended = ? WHERE feed = ? AND entry = ?",
+            (index, feed, target),
+        )
+        self._session.run(
+            """UPDATE reports SET ended = ? WHERE feed = ? AND entry <= ?
+            AND ended IS NULL AND ("case", token) IN (
+                SELECT "case", token FROM reports WHERE feed = ? AND entry = ?)""",
+            (index, feed, target, feed, target),
+        )
+
+    def _dispute(self, feed: int, index: int, entry: Mapping[str, Any]) -> None:
+        report = entry["report"]
+        on = self._session.new_feed(report["feed"])
+        self._session.run(
+            "INSERT OR REPLACE INTO disputes VALUES (?, ?, ?, ?, NULL)",
+            (feed, index, on, report["entry"]),
+        )
+
+    def lookup(
+        self, tokens: Sequence[bytes], outlook: Outlook
+    ) -> dict[bytes, list[Listed]]:
+        """Return the active reports of each token that has any."""
+        wanted = sorted(set(tokens))
+        result: dict[bytes, list[Listed]] = {}
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            marks = ",".join("?" * len(part))
+            rows = self._session.rows(
+                f"""SELECT r.token, f.name, r.entry, r.type, r.basis, r.confidence,
+                r.goods, r.valid_until, r.feed, r."case" FROM reports r
+                JOIN feeds f ON f.id = r.feed
+                WHERE r.token IN ({marks}) AND r.ended IS NULL AND {_NOT_ERASED}
+                ORDER BY r.token, f.name, r.entry""",  # noqa: S608 - Question marks only.
+                part,
+            )
+            latest = {(row[0], row[1]): row for row in rows}
+            for row in latest.values():
+                listed = self._listed(row, outlook)
+                if outlook.active(listed.entry, listed.valid_until):
+                    result.setdefault(row[0], []).append(listed)
+        return result
+
+    def _listed(self, row: tuple[Any, ...], outlook: Outlook) -> Listed:
+        token, feed, entry, kind, basis, confidence, goods, until, number, case = row
+        numbers = tuple(int(g) for g in goods.split(",") if g)
+        disputed = self._is_disputed(number, case, token, outlook)
+        name = EntryName(feed, entry)
+        return Listed(name, kind, basis, confidence, numbers, until, disputed)
+
+    def _is_disputed(
+        self, feed: int, case: str, token: bytes, outlook: Outlook
+    ) -> bool:
+        rows = self._session.rows(
+            """SELECT f.name, d.entry FROM disputes d JOIN feeds f ON f.id = d.feed
+            JOIN reports r ON r.feed = d.on_feed AND r.entry = d.on_entry
+            WHERE d.on_feed = ? AND r."case" = ? AND r.token = ? AND d.ended IS NULL
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = d.feed
+                AND e.entry = d.entry AND NOT e.voided)
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+                AND e.entry = r.entry AND NOT e.voided)""",
+            (feed, case, token),
+        )
+        return any(
+            outlook.suspended.get(EntryName(n, e), 0) <= outlook.now for n, e in rows
+        )
+
+    def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
+        """Return every active report by token; for audits and tests."""
+        tokens = self._session.rows("SELECT DISTINCT token FROM reports")
+        return self.lookup([t for (t,) in tokens], outlook)
+
+
+def _row(feed: int, index: int, entry: Mapping[str, Any]) -> tuple[object, ...]:
+    return (
+        feed,
+        index,
+        from_base64(entry["token"]),
+        entry["case"],
+        entry["type"],
+        entry["basis"],
+        entry["confidence"],
+        ",".join(map(str, entry.get("goods", ()))),
+        parse_time(entry["valid_until"]),
+    )
 
 
 class MemoryIndex:
-    """The ``Index`` port in memory."""
+    """The ``Index`` port in memory: the definition itself, slow and certain."""
+
+    def __init__(self) -> None:
+        self._feeds: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
+        self._sizes: dict[str, int] = {}
 
     def copy(self) -> MemoryIndex:
         """Return an independent copy, for a transaction that may be rolled back."""
-        return MemoryIndex()
+        other = MemoryIndex()
+        other._feeds = {f: list(e) for f, e in self._feeds.items()}
+        other._sizes = dict(self._sizes)
+        return other
 
     def clear(self) -> None:
         """Forget everything, so that it can be built again from entry 0."""
+        self._feeds, self._sizes = {}, {}
+
+    def size(self, feed: str) -> int:
+        """Return up to which entry a feed is indexed."""
+        return self._sizes.get(feed, 0)
+
+    def add(self, feed: str, stop: int, entries: Entries) -> None:
+        """Index the entries of a feed up to ``stop``, in their order."""
+        self._feeds.setdefault(feed, []).extend(entries)
+        self._sizes[feed] = stop
+
+    def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
+        """Return every active report by token; erasures are the caller's here."""
+        found = derive(self._feeds, outlook)
+        return {from_base64(t): rows for t, rows in found.items()}
+
+    def lookup(
+        self, tokens: Sequence[bytes], outlook: Outlook
+    ) -> dict[bytes, list[Listed]]:
+        """Return the active reports of each token that has any."""
+        found = derive(self._feeds, outlook)
+        hits = ((t, found.get(to_base64(t))) for t in tokens)
+        return {t: rows for t, rows in hits if rows}

@@ -185,3 +185,64 @@ def _feeds_and_node(db: Database) -> None:
         db.execute(statement)
     for name, query in _VIEWS.items():
         db.create_view(name, query)
+
+
+_INDEX = (
+    """CREATE TABLE reports (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        entry INTEGER NOT NULL,
+        token BLOB NOT NULL,
+        "case" TEXT NOT NULL,
+        type TEXT NOT NULL,
+        basis TEXT NOT NULL,
+        confidence INTEGER NOT NULL,
+        goods TEXT NOT NULL,
+        valid_until INTEGER NOT NULL,
+        ended INTEGER,
+        PRIMARY KEY (feed, entry)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX reports_by_token ON reports (token)",
+    'CREATE INDEX reports_by_case ON reports (feed, "case")',
+    """CREATE TABLE disputes (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        entry INTEGER NOT NULL,
+        on_feed INTEGER NOT NULL REFERENCES feeds (id),
+        on_entry INTEGER NOT NULL,
+        ended INTEGER,
+        PRIMARY KEY (feed, entry)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX disputes_by_report ON disputes (on_feed, on_entry)",
+    """CREATE TABLE indexed (
+        feed INTEGER PRIMARY KEY REFERENCES feeds (id),
+        size INTEGER NOT NULL
+    ) STRICT""",
+)
+
+_INDEX_VIEWS = {
+    # Suspensions and departures are in the registry and not in these views; the
+    # commands apply them.
+    "active_reports": """
+        SELECT feeds.name || '/' || r.entry AS entry, feeds.name AS member, r.type,
+            lower(hex(r.token)) AS token, r."case", r.basis, r.confidence, r.goods,
+            datetime(r.valid_until, 'unixepoch') AS valid_until
+        FROM reports r JOIN feeds ON feeds.id = r.feed
+        WHERE r.ended IS NULL AND r.valid_until > CAST(strftime('%s') AS INTEGER)
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+                AND e.entry = r.entry AND NOT e.voided)
+            AND NOT EXISTS (SELECT 1 FROM reports later WHERE later.token = r.token
+                AND later.feed = r.feed AND later.entry > r.entry
+                AND later.ended IS NULL)""",
+    "listings": """
+        SELECT token, type, count(DISTINCT member) AS members,
+            group_concat(DISTINCT member) AS listed_by
+        FROM active_reports GROUP BY token, type""",
+}
+
+
+@MIGRATIONS(name="0002_token_index")
+def _token_index(db: Database) -> None:
+    """Create what is derived from the feeds."""
+    for statement in _INDEX:
+        db.execute(statement)
+    for name, query in _INDEX_VIEWS.items():
+        db.create_view(name, query)
