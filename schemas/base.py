@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import orjson
@@ -114,6 +115,7 @@ class FullMatch(validate.Regexp):
         return value
 
 
+@lru_cache(maxsize=8192)
 def check_time(value: str) -> None:
     """Refuse a time or date that does not exist.
 
@@ -127,15 +129,11 @@ def check_time(value: str) -> None:
         raise ValidationError("no such time") from None
 
 
-_SIZES = {16: 22, 32: 43, 64: 86}
-_LAST = {1: "AQgw", 2: "AEIMQUYcgkosw048"}
-
-
 def Base64(size: int, **more: Any) -> fields.String:  # noqa: N802 - Reads as a field.
     """Return a field of canonical base64 of ``size`` bytes."""
     full, rest = divmod(size, 3)
     tail = {0: "", 1: "[AQgw]==", 2: "[AEIMQUYcgkosw048]="}[rest]
-    body = 4 * full + (rest and rest)
+    body = 4 * full + rest
     pattern = f"^[A-Za-z0-9+/]{{{body}}}{tail}$"
     check = FullMatch(pattern, error=f"base64 of {size} bytes expected")
     return fields.String(validate=check, **more)

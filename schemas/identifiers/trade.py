@@ -1,0 +1,48 @@
+"""Sellers on platforms and companies' numbers: ``platform:id`` and ``country:number``."""
+
+from __future__ import annotations
+
+import re
+
+from schemas.identifiers.kinds import (
+    IdentifierError,
+    IdentifierType,
+    clean,
+    compact,
+    refuse_card,
+)
+
+__all__ = ["TYPES"]
+
+
+def _platform_id(text: str, _region: str) -> str:
+    platform, _, name = clean(text).partition(":")
+    platform = platform.strip().lower()
+    if not name.strip() or not re.fullmatch(r"[a-z0-9.-]{1,64}", platform):
+        raise IdentifierError("should be written platform:id")
+    return f"{platform}:{refuse_card(name.strip())}"
+
+
+def _handle(text: str, _region: str) -> str:
+    platform, _, name = _platform_id(text, "").partition(":")
+    return f"{platform}:{name.casefold().lstrip('@')}"
+
+
+def _number(text: str, _region: str) -> str:
+    country, _, number = clean(text).partition(":")
+    if not re.fullmatch("[A-Za-z]{2}", country):
+        raise IdentifierError("should be written country:number, as in FR:123456789")
+    return f"{country.upper()}:{refuse_card(compact(number))}"
+
+
+TYPES = (
+    IdentifierType(
+        "seller", "open", _platform_id, ("seller id", "marketplace seller", "shop id")
+    ),
+    IdentifierType("listing", "open", _platform_id, ("listing id", "item", "asin")),
+    IdentifierType("handle", "open", _handle, ("social handle", "account name")),
+    IdentifierType("company", "open", _number, ("company id", "company number")),
+    IdentifierType("licence", "scarce", _number, ("license", "licence number")),
+    IdentifierType("tax", "scarce", _number, ("tax number", "tax id")),
+    IdentifierType("plate", "scarce", _number, ("vehicle plate", "number plate")),
+)
