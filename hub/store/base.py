@@ -34,13 +34,13 @@ counts as proven: heads carry signatures and lines carry digests for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub.store.node_port import NodeState
 from hub.indicators import Listed, Outlook
+from hub.store.node_port import NodeState
 from hub.store.records import (
     DAY,
     ERASURE_DELAY,

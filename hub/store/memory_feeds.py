@@ -152,8 +152,8 @@ class MemoryObjects:
 
     def erase(self, feed: str, indices: Sequence[int]) -> int:
         """Remove lines for good and return how many were there; digests stay."""
-        for index in indices:
-            check_range(index, index + 1, self.size(feed))
+        if indices:
+            check_range(min(indices), max(indices) + 1, self.size(feed))
         lines = self._session.own_feed(feed).lines
         there = {index for index in indices if lines[index] is not None}
         for index in there:

@@ -88,6 +88,11 @@ class Session:
         """Make every later use an ``AssertionError``."""
         self._open = False
 
+    def check_open(self) -> None:
+        """Check that the transaction still runs."""
+        if not self._open:
+            raise AssertionError("the transaction is over")
+
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
         with self._guarded():
@@ -124,8 +129,7 @@ class Session:
 
     @contextmanager
     def _guarded(self, *, writes: bool = False) -> Iterator[None]:
-        if not self._open:
-            raise AssertionError("the transaction is over")
+        self.check_open()
         if writes and not self._writable:
             raise AssertionError("a snapshot is not written to")
         try:

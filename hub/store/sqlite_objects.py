@@ -215,6 +215,7 @@ class SqliteObjects:
                     raise corrupt(f"entry {start} of {feed} is missing")
                 start = first + count
                 yield row
+                self._session.check_open()
             if not rows:
                 raise corrupt(f"entry {start} of {feed} is missing")
 
