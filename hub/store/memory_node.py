@@ -58,15 +58,24 @@ class MemoryNodeState:
             for key, spent in node.usage.items()
             if key[:2] == (member, token_class)
         )
-        for key in [key for key, at in node.charges.items() if at <= now - DAY]:
-            del node.charges[key]
-        if (member, token_class, body_digest) in node.charges:
+        who = (member, token_class, body_digest)
+        if node.charges.get(who, now - DAY) > now - DAY:
             return left(used, limits, now)
         rest = admit(used, count, limits, now)
-        node.charges[member, token_class, body_digest] = now
+        self._forget(now, max(limit.seconds for limit in limits))
+        node.charges[who] = now
         place = (member, token_class, bucket_of(now))
         node.usage[place] = node.usage.get(place, 0) + count
         return rest
+
+    def _forget(self, now: int, widest: int) -> None:
+        """Drop what no window can reach, so that the tables stay small."""
+        node = self._session.own_node()
+        for body in [body for body, at in node.charges.items() if at <= now - DAY]:
+            del node.charges[body]
+        oldest = bucket_of(now - 2 * max(widest, DAY))
+        for key in [key for key in node.usage if key[2] < oldest]:
+            del node.usage[key]
 
     def usage(self, member: str, now: int) -> dict[str, int]:
         """Return the elements charged in the last 24 hours, by class."""
