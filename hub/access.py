@@ -75,7 +75,7 @@ def authenticate(
         raise RefusedError(
             str(error),
             code="bad-request-signature",
-            advice="Sign for the node's public URL with a request key of the registry.",
+            advice="Sign for the node's public URL with a request key of the registry; a newcomer waits until it is admitted.",
         ) from None
     node.use_nonce(signed.keyid, signed.nonce, signed.expires, now)
     key = directory.requester(signed.keyid)

@@ -6,7 +6,7 @@ from flask import Flask
 from flask_smorest import Api
 
 from hub.api import alliance, errors, feeds
-from hub.api.serving import Serving
+from hub.api.context import Serving
 from hub.tlog.batch import MAX_BYTES
 
 __all__ = ["create_app"]

@@ -25,7 +25,15 @@ from schemas.base import SchemaError
 from schemas.fast import check_line
 from schemas.identifiers import token_class
 
-__all__ = ["Receipt", "append", "authorise", "erasure_targets", "publish", "void_ranges"]
+__all__ = [
+    "Receipt",
+    "append",
+    "authorise",
+    "delete_due",
+    "erasure_targets",
+    "publish",
+    "void_ranges",
+]
 
 MAX_AHEAD = 300
 Entry = Mapping[str, Any]
@@ -182,7 +190,7 @@ def _check_lines(
     lines: Sequence[bytes],
     now: int,
 ) -> list[Entry]:
-    entries = []
+    entries: list[Entry] = []
     registry = batch.feed == REGISTRY
     for number, line in enumerate(lines, 2):
         try:
@@ -298,3 +306,15 @@ def void_ranges(tx: Transaction, directory: Directory, feed: str) -> list[range]
         ]
         start = rows[-1].stop
     return found
+
+
+def delete_due(store: Store, now: int) -> int:
+    """Delete the lines whose erasure was ordered 72 hours ago; return how many."""
+    with store.write() as tx:
+        by_feed: dict[str, list[int]] = {}
+        for order in tx.erasures.due(now):
+            by_feed.setdefault(order.feed, []).append(order.index)
+        for feed, indices in by_feed.items():
+            tx.objects.erase(feed, indices)
+            tx.erasures.mark_deleted(feed, indices)
+        return sum(map(len, by_feed.values()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import threading
+from collections.abc import Mapping
 
 from hub.directory import Directory, Pin
 from hub.errors import MalformedError
@@ -20,7 +21,7 @@ from schemas.fast import check_line, read_line
 __all__ = ["Registry", "new_replay", "read_registry_line"]
 
 
-def read_registry_line(line: bytes) -> dict[str, object]:
+def read_registry_line(line: bytes) -> Mapping[str, object]:
     """Read one registry line of any version.
 
     Raises:
@@ -32,7 +33,7 @@ def read_registry_line(line: bytes) -> dict[str, object]:
     return entry or {"kind": "unknown"}
 
 
-def check_registry_line(line: bytes) -> dict[str, object]:
+def check_registry_line(line: bytes) -> Mapping[str, object]:
     """Read one registry line that is about to be published.
 
     Raises:

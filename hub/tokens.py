@@ -60,9 +60,9 @@ def evaluate(
             caller.owner,
             key.token_class,
             len(elements) // 32,
-            [limit],
-            now,
-            hashlib.sha256(elements).digest(),
+            limits=[limit],
+            now=now,
+            body_digest=hashlib.sha256(elements).digest(),
         )
     public = next(p for _, _, p in key.shares if p == voprf.public_of(secret))
     try:

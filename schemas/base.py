@@ -110,7 +110,7 @@ class FullMatch(validate.Regexp):
 
     def __call__(self, value: str) -> str:  # type: ignore[override]
         """Return the value if the whole of it matches."""
-        if not self.regex.fullmatch(value):
+        if not re.fullmatch(str(self.regex.pattern), value):
             raise ValidationError(self._format_error(value))
         return value
 

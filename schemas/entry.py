@@ -77,12 +77,12 @@ def _case(**more: Any) -> fields.String:
     return Word("^[a-z2-7]{16}$", "16 of a-z and 2-7 expected", **more)
 
 
-def _words(most: int) -> fields.List:
+def _words(most: int) -> fields.List[Any]:
     word = fields.String(validate=validate.Length(1, 100))
     return fields.List(word, validate=validate.Length(0, most))
 
 
-def _countries() -> fields.List:
+def _countries() -> fields.List[Any]:
     code = Word("^[A-Z]{2}$", "a two-letter country code expected")
     return fields.List(code, validate=validate.Length(0, 250))
 

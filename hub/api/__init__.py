@@ -13,5 +13,5 @@ __all__ = ["serving"]
 
 
 def serving() -> Any:
-    """Return the :class:`hub.api.serving.Serving` of the running application."""
+    """Return the :class:`hub.api.context.Serving` of the running application."""
     return cast("Any", current_app.extensions["hub"])

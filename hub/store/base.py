@@ -7,8 +7,10 @@ a writer. A transaction belongs to the thread that opened it, and what it handed
 (iterators, hash readers) dies with it: use after the end is an ``AssertionError``.
 
 **Durability.** When ``write()`` has returned without an exception, the transaction
-survives the loss of the process and of power. When it has not, nothing was stored.
-An exception inside the block rolls back and propagates.
+survives the loss of the process and of power. When it raised, nothing of it is seen
+by anybody, with one exception that no disk can exclude: if the disk failed during the
+commit itself and the machine then dies, the transaction may be there afterwards,
+whole. An exception inside the block rolls back and propagates.
 
 **Write-once.** Digests, hashes, batches and checkpoints are only ever added. What
 changes is the head (compare-and-swap), the payload of an erased entry, and what the

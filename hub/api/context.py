@@ -57,7 +57,7 @@ class Serving:
                 tx.node,
                 request.method,
                 url,
-                request.headers,
+                dict(request.headers),
                 self.hub.clock.now(),
             )
 

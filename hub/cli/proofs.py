@@ -1,0 +1,84 @@
+"""The auditor's commands: audit a mirror, make and verify proof files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from hub.audit import audit
+from hub.cli.common import emit, folder_of, hub_of
+from hub.directory import Pin
+from hub.model import EntryName
+from hub.proving import disclose, make_proof, verify_proof
+
+__all__ = ["COMMANDS"]
+
+
+@click.command("audit")
+@click.pass_context
+def audit_command(context: click.Context) -> None:
+    """Verify everything in this folder's mirror, trusting only the pin."""
+    hub = hub_of(context)
+    report = audit(hub.store, hub.registry.pin, hub.clock.now())
+    text = [
+        f"{f['feed']}: {f['size']} entries in {f['batches']} batches"
+        for f in report.feeds
+    ]
+    text += [f"void: {name} (its key was closed before)" for name in report.void]
+    text += [f"FINDING {f.kind} {f.entry}: {f.detail}" for f in report.findings]
+    text.append(f"{report.entries} entries verified, {len(report.findings)} findings.")
+    emit(context, report.to_json(), text)
+    if report.findings:
+        context.exit(1)
+
+
+@click.command()
+@click.argument("entry")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: ENTRY.proof")
+@click.option(
+    "--disclose", "open_it", is_flag=True, help="Add the identifier from stdin."
+)
+@click.pass_context
+def proof(context: click.Context, entry: str, out: Path | None, open_it: bool) -> None:
+    """Write one file that proves an entry without network."""
+    hub = hub_of(context)
+    name = EntryName.parse(entry)
+    with hub.store.read() as tx:
+        body = make_proof(tx, name)
+    if open_it:
+        directory = hub.directory()
+        node = next(iter(directory.token_keys.values())).shares[0][0]
+        text = sys.stdin.readline()
+        region = hub.config["client"]["region"]
+        disclose(body, text, region, directory, hub.node_client(node))
+    place = out or folder_of(context) / f"{name.feed}-{name.index}.proof"
+    place.write_text(json.dumps(body, indent=1) + "\n")
+    emit(context, {"proof": str(place)}, [f"Wrote {place}."])
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True))
+@click.option("--pin", "pin_file", type=click.Path(path_type=Path, exists=True))
+@click.pass_context
+def verify(context: click.Context, file: Path, pin_file: Path | None) -> None:
+    """Check a proof file without network."""
+    place = pin_file or folder_of(context) / "pin.json"
+    pin = Pin.parse(place.read_text())
+    found = verify_proof(file.read_bytes(), pin)
+    text = [
+        f"{found['entry']} is in the feed, signed by {found['signed_by']}"
+        f"{' under a key closed before (void)' if found['void'] else ''}.",
+        f"Feed of {found['checkpoint_size']} entries, keys as of registry size "
+        f"{found['registry_size']}.",
+        "No witness cosigned it, so it proves no time.",
+    ]
+    if "identifier" in found:
+        identifier = found["identifier"]
+        text.append(f"Its token is the {identifier['type']} {identifier['value']}.")
+    emit(context, found, text)
+
+
+COMMANDS = (audit_command, proof, verify)
