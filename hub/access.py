@@ -75,7 +75,8 @@ def authenticate(
         raise RefusedError(
             str(error),
             code="bad-request-signature",
-            advice="Sign for the node's public URL with a request key of the registry; a newcomer waits until it is admitted.",
+            advice="Sign for the node's public URL with a registered request key; "
+            "a newcomer waits until it is admitted.",
         ) from None
     node.use_nonce(signed.keyid, signed.nonce, signed.expires, now)
     key = directory.requester(signed.keyid)
@@ -99,7 +100,9 @@ def _bearer(node: NodeState, secret: str, now: int) -> Caller:
     return Caller(token.owner)
 
 
-def new_bearer(name: str, owner: str, *, days: int, now: int) -> tuple[str, BearerToken]:
+def new_bearer(
+    name: str, owner: str, *, days: int, now: int
+) -> tuple[str, BearerToken]:
     """Return a new secret, shown once, and the row that recognises it."""
     secret = _PREFIX + secrets.token_urlsafe(32)
     return secret, BearerToken(_digest(secret), name, owner, now, now + days * 86400)

@@ -177,9 +177,7 @@ def _bounded(answer: httpx2.Response) -> Iterator[bytes]:
             yield part
 
 
-def _problem(
-    url: str, status: int, fields: httpx2.Headers, raw: bytes
-) -> HubError:
+def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubError:
     try:
         body = json.loads(raw)
         code = str(body["type"]).rpartition(":")[2]

@@ -1,7 +1,7 @@
 """The directory: what the registry's lines say, replayed in order. Pure.
 
-A :class:`Directory` starts from the pin (alliance, threshold, officers' vkeys), which is
-all that anybody has to trust, and :meth:`Directory.apply` returns the next one. It
+A :class:`Directory` starts from the pin (alliance, threshold, officers' vkeys), which
+is all that anybody has to trust, and :meth:`Directory.apply` returns the next one. It
 answers who may sign what: officers, members' keys for a range of their feed, the home
 that signs a feed's checkpoints, token keys and the policy. An entry that breaks a rule
 raises; a node refuses the whole batch, and an auditor reports it.
@@ -241,7 +241,12 @@ class Directory:
         """Return the directory after one more index of the registry."""
         return replace(self, size=self.size + 1)
 
-    def _owner(self, owner: str) -> str:
+    def owner_kind(self, owner: str) -> str:
+        """Return the kind of an owner.
+
+        Raises:
+            MalformedError: The registry does not know it.
+        """
         kind, _, name = owner.partition("/")
         known = {"member": self.members, "auditor": self.auditors, "node": self.nodes}
         if name not in known.get(kind, ()):
@@ -299,7 +304,7 @@ def _node(state: Directory, entry: Entry) -> Directory:
 
 def _key(state: Directory, entry: Entry) -> Directory:
     owner, roles = entry["owner"], tuple(entry["roles"])
-    kind = state._owner(owner)
+    kind = state.owner_kind(owner)
     public = from_base64(entry["public"], 32)
     one = len(roles) == 1 or (kind == "member" and len(set(roles)) == len(roles))
     if not one or not set(roles) <= _ROLES[kind]:

@@ -235,7 +235,7 @@ def _check_report(
 
 
 def _check_withdrawal(
-    tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
+    _tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
 ) -> None:
     if "entry" in entry:
         name = EntryName.parse(entry["entry"])

@@ -1,14 +1,14 @@
 """Derived state: which reports count, as a pure function of feeds and a time.
 
 For each member and token the latest report counts that was not withdrawn, erased or
-signed under a key closed before it; it is *active* unless it expired or is suspended, or
-its member left and its reports were suspended. A withdrawal of a case ends its earlier
-reports; a withdrawal of one report ends it and all earlier ones of the same case and
-token. A dispute stands on the reports of the same feed, case and token, so that renewing
-a disputed report does not shake it off.
+signed under a key closed before it; it is *active* unless it expired or is suspended,
+or its member left and its reports were suspended. A withdrawal of a case ends its
+earlier reports; a withdrawal of one report ends it and all earlier ones of the same
+case and token. A dispute stands on the reports of the same feed, case and token, so
+that renewing a disputed report does not shake it off.
 
-This is the definition, kept simple; the index of a store answers the same question fast,
-and a test compares the two.
+This is the definition, kept simple; the index of a store answers the same question
+fast, and a test compares the two.
 """
 
 from __future__ import annotations

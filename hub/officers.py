@@ -1,8 +1,8 @@
 """The officers' side: proposals for the registry that pass between m officers.
 
 A proposal is a JSON file: ``text`` (the note over the entries), ``entries`` (lines) and
-``signatures`` (note lines). Each officer checks what it says (``hub registry show``), adds
-a signature, and whoever completes the threshold submits it to the registry's home.
+``signatures`` (note lines). Each officer checks what it says (``hub registry show``),
+adds a signature, and whoever completes the threshold submits it to the registry's home.
 """
 
 from __future__ import annotations

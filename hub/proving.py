@@ -1,10 +1,10 @@
 """Proof files: one entry, provable without network, trusting only the pin.
 
-A JSON object: ``entry``; ``line`` and ``header``; ``entry_proof`` and ``header_proof``, two
-C2SP tlog-proofs verbatim (their checkpoint is the home's); ``batch_path``, the path from
-the line to the root that the member signed; ``registry``, the checkpoint and all lines
-that make these keys valid; and optionally ``disclosure``, with which the member shows
-that the token is a certain identifier.
+A JSON object: ``entry``; ``line`` and ``header``; ``entry_proof`` and ``header_proof``,
+two C2SP tlog-proofs verbatim (their checkpoint is the home's); ``batch_path``, the path
+from the line to the root that the member signed; ``registry``, the checkpoint and all
+lines that make these keys valid; and optionally ``disclosure``, with which the member
+shows that the token is a certain identifier.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each signed batch is journalled with its cases in one transaction before it is sent, and
 sent again byte for byte until its receipt is there. A run that was interrupted first
-sends what the journal holds, then goes on with the rows that no journalled batch covers;
-so nothing is published twice and nothing is lost.
+sends what the journal holds, then goes on with the rows that no journalled batch
+covers; so nothing is published twice and nothing is lost.
 """
 
 from __future__ import annotations
@@ -104,8 +104,10 @@ class Publisher:
     ) -> tuple[bytes, bytes]:
         origin = origin_of(self.directory.alliance, self.feed)
         batch, body = make_batch(origin, lines, self.registry, self.signer)
-        rows = [(key, ref, case, content, batch, place, count)
-                for key, ref, case, content, place, count in cases]
+        rows = [
+            (key, ref, case, content, batch, place, count)
+            for key, ref, case, content, place, count in cases
+        ]
         self.ledger.journal_batch(batch, self.feed, body, rows)
         # If we crash here, the batch is sent by the next run.
         return batch, body

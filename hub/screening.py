@@ -1,7 +1,8 @@
 """Screening: one's own sellers against the active reports, locally.
 
-The hub learns how many tokens are asked for and nothing else. :func:`catch_up` brings the
-token index up to the heads that were pulled, so an answer is never from behind them.
+The hub learns how many tokens are asked for and nothing else. :func:`catch_up` brings
+the token index up to the heads that were pulled, so an answer is never from behind
+them.
 """
 
 from __future__ import annotations
@@ -166,7 +167,12 @@ def alerts(store: Store, ledger: Ledger, outlook: Outlook) -> list[dict[str, Any
         for (ref, member, _), listed in begun.items()
     ]
     result += [
-        {"alert": "ended", "ref": ref, "member": member, "entry": before[ref, member, t]}
+        {
+            "alert": "ended",
+            "ref": ref,
+            "member": member,
+            "entry": before[ref, member, t],
+        }
         for ref, member, t in ended
     ]
     return result

@@ -191,9 +191,7 @@ class _Feed:
             for batch in batches:
                 cut = slice(batch.first - size, batch.end - size)
                 note = raw if batch.end == target else None
-                append(
-                    tx, alliance, batch, lines[cut], digests[cut], checkpoint=note
-                )
+                append(tx, alliance, batch, lines[cut], digests[cut], checkpoint=note)
             self._orders(tx, size, lines)
             self._check_claims(tx, claims)
 
@@ -268,9 +266,7 @@ class _Feed:
                 advice="Pull from another node, and tell the operator of this one.",
             )
 
-    def _orders(
-        self, tx: Transaction, first: int, lines: list[bytes | None]
-    ) -> None:
+    def _orders(self, tx: Transaction, first: int, lines: list[bytes | None]) -> None:
         registry = self.name == REGISTRY
         for index, line in enumerate(lines, first):
             if line is None or b'"kind":"erasure"' not in line[:40]:

@@ -160,9 +160,7 @@ class Tokenizer:
                 self._cache.put_tokens(
                     {h: t for (h, _), t in zip(part, found, strict=True)}
                 )
-                result.update(
-                    {i: t for (_, i), t in zip(part, found, strict=True)}
-                )
+                result.update({i: t for (_, i), t in zip(part, found, strict=True)})
         return result
 
     def _evaluate(self, key: TokenKey, identifiers: list[Identifier]) -> list[bytes]:

@@ -1,14 +1,14 @@
 """The rule engine: bytes of a feed in order, batches out. Pure.
 
-Publishing, pulling, auditing and proof files all pass through here, so that there is one
-verifier. :func:`open_header` checks what a batch's note claims against the directory and
-is enough to authorise an upload before its entries are read; :func:`check_entries` checks
-what follows against the note. :class:`RegistryReplay` does both for the registry and keeps
-the directory.
+Publishing, pulling, auditing and proof files all pass through here, so that there is
+one verifier. :func:`open_header` checks what a batch's note claims against the
+directory and is enough to authorise an upload before its entries are read;
+:func:`check_entries` checks what follows against the note. :class:`RegistryReplay` does
+both for the registry and keeps the directory.
 
-A signature by a key that was closed below the batch makes the batch *void*: it is stored
-and cosigned, but none of its entries count. A bad signature, or a key that never was
-registered, is refused.
+A signature by a key that was closed below the batch makes the batch *void*: it is
+stored and cosigned, but none of its entries count. A bad signature, or a key that never
+was registered, is refused.
 """
 
 from __future__ import annotations
@@ -212,5 +212,3 @@ class RegistryReplay:
         self.directory = state
         self.frontier = self.frontier.extend([*leaf_hashes(digests[:1]), *leaves])
         return opened
-
-

@@ -1,11 +1,11 @@
-"""Strict decimal, hexadecimal and base64; the only home of base64 decoding.
+r"""Strict decimal, hexadecimal and base64; the only home of base64 decoding.
 
 Python's own readers accept too much: ``int("1_0")`` is 10, and ``b64decode`` accepts
 stray characters and non-zero trailing bits. Each parser here therefore renders what it
 read and refuses any input that differs from that.
 
 >>> from_base64("AA==")
-b'\\x00'
+b'\x00'
 >>> parse_decimal("1_0")
 Traceback (most recent call last):
 ...

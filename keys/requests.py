@@ -61,11 +61,11 @@ class _Private(HTTPSignatureKeyResolver):
     def __init__(self, signer: Signer):
         self._signer = signer
 
-    def resolve_private_key(self, key_id: str) -> object:
+    def resolve_private_key(self, key_id: str) -> object:  # noqa: ARG002 - The library names it.
         """Return the key object that the library signs with."""
         return self._signer._key  # noqa: SLF001 - Within the home of the keys.
 
-    def resolve_public_key(self, key_id: str) -> bytes:
+    def resolve_public_key(self, key_id: str) -> bytes:  # noqa: ARG002 - The same.
         """Never called: this resolver only signs."""
         raise AssertionError("a signer verifies nothing")
 
@@ -86,7 +86,7 @@ class _Public(HTTPSignatureKeyResolver):
         check_public(public)
         return Ed25519PublicKey.from_public_bytes(public)
 
-    def resolve_private_key(self, key_id: str) -> bytes:
+    def resolve_private_key(self, key_id: str) -> bytes:  # noqa: ARG002 - The same.
         """Never called: this resolver only verifies."""
         raise AssertionError("a verifier signs nothing")
 

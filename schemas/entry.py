@@ -1,8 +1,8 @@
 """Entries of members' feeds, one schema for each kind.
 
 ``report`` says that an identifier belongs to a counterfeit seller, ``withdrawal`` takes
-a case or an entry back, ``dispute`` contradicts another member's report, ``action`` says
-what was done, ``erasure`` orders lines of the own feed to be erased.
+a case or an entry back, ``dispute`` contradicts another member's report, ``action``
+says what was done, ``erasure`` orders lines of the own feed to be erased.
 """
 
 from __future__ import annotations

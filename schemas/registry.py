@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from marshmallow import Schema, fields, validate
 
 from schemas.base import ENTRY_NAME, NAME, Base64, EntrySchema, Number, Time, Word
@@ -142,15 +144,13 @@ class Share(Schema):
     public = Base64(32, required=True)
 
 
-
-
 class TokenKey(EntrySchema):
     """A token key: its class, epoch, public key and the nodes' public shares."""
 
     class Meta(EntrySchema.Meta):
         """``class`` is a keyword in Python and a field here."""
 
-        include = {"class": _class()}
+        include: ClassVar[dict[str, fields.Field[Any]]] = {"class": _class()}
 
     kind = _kind("token-key")
     key = _name(KEY)
@@ -175,7 +175,7 @@ class Grant(EntrySchema):
     class Meta(EntrySchema.Meta):
         """``class`` is a keyword in Python and a field here."""
 
-        include = {"class": _class()}
+        include: ClassVar[dict[str, fields.Field[Any]]] = {"class": _class()}
 
     kind = _kind("grant")
     member = _name()

@@ -79,9 +79,7 @@ def _status(error: Exception, code: str) -> int:
 def _of_hub(error: Exception) -> Response:
     if not isinstance(error, HubError | KeysError):
         raise AssertionError("only our own errors come here")
-    answer = problem(
-        _status(error, error.code), error.code, str(error), error.advice
-    )
+    answer = problem(_status(error, error.code), error.code, str(error), error.advice)
     if isinstance(error, QuotaError):
         answer.headers["Retry-After"] = str(error.retry_after)
     if answer.status_code == 401:

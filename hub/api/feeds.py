@@ -1,4 +1,4 @@
-"""Feeds over HTTP: publish a batch, read heads, tiles, lines, checkpoints and proofs."""
+"""Feeds over HTTP: publish a batch; read heads, tiles, lines and proofs."""
 
 from __future__ import annotations
 
@@ -67,9 +67,7 @@ def post_batch(feed: str) -> Response:
     # The first registry batch names the home itself.
     if home is not None and home.node != node.hub.name:
         url = directory.nodes[home.node]
-        return problem(
-            421, "not-home", f"the home of {feed} is {home.node}", home=url
-        )
+        return problem(421, "not-home", f"the home of {feed} is {home.node}", home=url)
     with node.hub.store.read() as tx:
         size = tx.objects.size(feed)
     node.check_not_behind(feed, size, _newest_seen(feed, directory.alliance))
@@ -249,4 +247,3 @@ def get_proof(feed: str, index: int) -> Response:
         raw = tx.heads.get(feed).checkpoint
     body = render_proof(TlogProof(index, tuple(path), raw))
     return Response(body, content_type="text/plain; charset=utf-8")
-

@@ -177,7 +177,9 @@ def _story(stage: _Stage, source: Path | None) -> None:
     mistake = alerts[-1]["report"]["entry"]
     stage.run("maison", "withdraw", mistake)
     ended = stage.run("market", "pull")[0]["alerts"]
-    click.echo(f"7. maison withdrew the case of {mistake}; market sees {len(ended)} end")
+    click.echo(
+        f"7. maison withdrew the case of {mistake}; market sees {len(ended)} end"
+    )
     _screen(stage, sellers, "8. market screens again")
     first = alerts[0]["report"]["entry"]
     _prove(stage, first)

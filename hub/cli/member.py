@@ -86,9 +86,7 @@ def _publisher(hub: Hub, ledger: Ledger) -> Publisher:
         head = hub.registry.current(tx).head
     signer = NoteSigner(hub.identity().keyid, hub.signer("publish"))
     client = hub.home_client(hub.name)
-    return Publisher(
-        hub.name, signer, ledger, client, directory, head, hub.clock.now()
-    )
+    return Publisher(hub.name, signer, ledger, client, directory, head, hub.clock.now())
 
 
 @click.command()
@@ -122,10 +120,8 @@ def publish(
         "unchanged": outcome.unchanged,
         "receipt": outcome.receipt,
     }
-    text = [
-        f"Published {len(outcome.rows)} cases in {outcome.entries} entries; "
-        f"{outcome.unchanged} rows were published before."
-    ]
+    done = f"Published {len(outcome.rows)} cases in {outcome.entries} entries"
+    text = [f"{done}; {outcome.unchanged} rows were published before."]
     if outcome.rejected:
         place = _write_rejected(file, outcome.rejected)
         text.append(f"{len(outcome.rejected)} rows were rejected: see {place}.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,8 @@ __all__ = ["COMMANDS"]
 def _check_public(listen: str, *, behind_proxy: bool) -> None:
     host = listen.rpartition(":")[0].strip("[]")
     local = host == "localhost"
-    try:
+    with suppress(ValueError):
         local = local or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
     if not local and not behind_proxy:
         raise ConfigError(
             f"{listen} is not a loopback address",
@@ -143,7 +142,6 @@ def access_revoke(context: click.Context, name: str) -> None:
 def doctor(context: click.Context) -> None:
     """Check versions, storage, keys and canonical forms of this folder."""
     from hub.store.engine import sqlite3
-
     from keys._sodium import lib
     from schemas.identifiers import VERSION, self_test
 
@@ -153,11 +151,11 @@ def doctor(context: click.Context) -> None:
     directory = hub.directory()
     whole = [k.name for k in directory.token_keys.values() if k.threshold == 1]
     lib.sodium_version_string.restype = __import__("ctypes").c_char_p
+    sodium = lib.sodium_version_string().decode()
     lines = [
         f"folder: {folder_of(context)} ({hub.role} {hub.name})",
         f"time: {render_time(hub.clock.now())}",
-        f"SQLite {sqlite3.sqlite_version}, libsodium "
-        f"{lib.sodium_version_string().decode()}",
+        f"SQLite {sqlite3.sqlite_version}, libsodium {sodium}",
         f"canonical forms: version {VERSION}, {rows} rows agree",
         f"registry: {directory.size} lines",
     ]

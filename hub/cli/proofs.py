@@ -68,11 +68,11 @@ def verify(context: click.Context, file: Path, pin_file: Path | None) -> None:
     place = pin_file or folder_of(context) / "pin.json"
     pin = Pin.parse(place.read_text())
     found = verify_proof(file.read_bytes(), pin)
+    void = " under a key closed before (void)" if found["void"] else ""
+    sizes = found["checkpoint_size"], found["registry_size"]
     text = [
-        f"{found['entry']} is in the feed, signed by {found['signed_by']}"
-        f"{' under a key closed before (void)' if found['void'] else ''}.",
-        f"Feed of {found['checkpoint_size']} entries, keys as of registry size "
-        f"{found['registry_size']}.",
+        f"{found['entry']} is in the feed, signed by {found['signed_by']}{void}.",
+        f"Feed of {sizes[0]} entries, keys as of registry size {sizes[1]}.",
         "No witness cosigned it, so it proves no time.",
     ]
     if "identifier" in found:

@@ -115,9 +115,7 @@ def _found(hub: Hub, pin: Pin, officer: NoteSigner, url: str) -> None:
             officers=list(pin.officers),
         ),
         registry_entry("node", now, name=node, url=url),
-        registry_entry(
-            "key", now, **key_entry(alliance, owner, "log", ["log"], log)
-        ),
+        registry_entry("key", now, **key_entry(alliance, owner, "log", ["log"], log)),
         *(
             registry_entry("key", now, **key_entry(alliance, owner, r, [r], k))
             for r, k in keys.items()
@@ -148,9 +146,7 @@ def _found(hub: Hub, pin: Pin, officer: NoteSigner, url: str) -> None:
 @click.command()
 @click.argument("url")
 @click.option("--pin", "pin_file", type=click.Path(path_type=Path), required=True)
-@click.option(
-    "--as", "role", type=click.Choice(["member", "auditor"]), required=True
-)
+@click.option("--as", "role", type=click.Choice(["member", "auditor"]), required=True)
 @click.option("--name", required=True)
 @click.option("--region", default="", help="Country of national phone numbers.")
 @click.pass_context

@@ -109,7 +109,9 @@ def _text(stream: BinaryIO) -> Iterator[tuple[int, str, str | None]]:
 Cells = Iterator[tuple[int, dict[str, str], str | None]]
 
 
-def _delimited(lines: Iterator[tuple[int, str, str | None]], ending: str) -> Cells:
+def _delimited(  # noqa: C901 - Its two generators share the line numbers.
+    lines: Iterator[tuple[int, str, str | None]], ending: str
+) -> Cells:
     first = next(lines, None)
     if first is None:
         raise MalformedError("the file is empty", code="empty-file")

@@ -60,7 +60,8 @@ class SqliteIndex:
     def _flush(self, pending: list[tuple[object, ...]]) -> None:
         if pending:
             self._session.many(
-                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL)", pending
+                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL)",
+                pending,
             )
             pending.clear()
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlite_utils.utils import sqlite3
+from hub.store.engine import sqlite3
 
 __all__ = ["Ledger"]
 

@@ -87,5 +87,5 @@ def check_lines(lines: Sequence[bytes | None], digests: Sequence[bytes]) -> None
         raise AssertionError("every line has one digest")
     if b"" in lines or any(b"\n" in line for line in lines if line is not None):
         raise MalformedError("A line is empty or holds a newline.", code="bad-line")
-    if any(len(digest) != 32 for digest in digests):  # noqa: PLR2004 SHA-256
+    if any(len(digest) != 32 for digest in digests):
         raise AssertionError("a digest has 32 bytes")

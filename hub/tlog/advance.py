@@ -37,9 +37,9 @@ def relate(
 
     Returns:
         ``EXTENDS`` and ``OLDER`` only when the proof shows it, or when the smaller
-        tree is empty. ``FORK`` when one size has two roots, or when the hashes yield the
-        larger root together with another smaller root: then the larger tree commits to
-        another past, which collision resistance makes final.
+        tree is empty. ``FORK`` when one size has two roots, or when the hashes yield
+        the larger root together with another smaller root: then the larger tree commits
+        to another past, which collision resistance makes final.
     """
     if known.size == claimed.size:
         return Relation.SAME if known.root == claimed.root else Relation.FORK

@@ -1,8 +1,8 @@
 """Merkle trees of RFC 6962 section 2.1: roots, proofs and compact ranges.
 
-A leaf hash is SHA-256(0x00, item), a node is SHA-256(0x01, left, right), and a tree of n
-leaves splits at the largest power of two smaller than n. Proofs run from the leaf to the
-root. ``check_x`` verifies what ``prove_x`` made, and raises.
+A leaf hash is SHA-256(0x00, item), a node is SHA-256(0x01, left, right), and a tree of
+n leaves splits at the largest power of two smaller than n. Proofs run from the leaf to
+the root. ``check_x`` verifies what ``prove_x`` made, and raises.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """A compact range from leaf 0: the roots of its complete subtrees, largest first."""
+    """A compact range from leaf 0: its complete subtrees' roots, largest first."""
 
     size: int = 0
     peaks: tuple[bytes, ...] = ()
@@ -258,6 +258,10 @@ def roots_of_consistency(
         hashes.insert(0, old_root)
     if not hashes:
         raise ProofError("the consistency proof is too short")
+    return _climb(old, new, hashes)
+
+
+def _climb(old: int, new: int, hashes: list[bytes]) -> tuple[bytes, bytes]:
     node, last = old - 1, new - 1
     while node & 1:
         node, last = node >> 1, last >> 1

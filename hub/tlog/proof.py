@@ -1,11 +1,13 @@
-"""Inclusion proofs as files (C2SP tlog-proof)::
+"""Inclusion proofs as files (C2SP tlog-proof).
 
-    c2sp.org/tlog-proof@v1
-    extra <base64>            (optional, not authenticated)
-    index <decimal>
-    <base64 hash>             (leaf's sibling first)
-    <empty line>
-    <signed checkpoint>
+The form::
+
+c2sp.org/tlog-proof@v1
+extra <base64>            (optional, not authenticated)
+index <decimal>
+<base64 hash>             (leaf's sibling first)
+<empty line>
+<signed checkpoint>
 """
 
 from __future__ import annotations

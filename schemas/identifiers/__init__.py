@@ -30,9 +30,7 @@ __all__ = [
 
 VERSION = 1
 TYPES: dict[str, IdentifierType] = {
-    t.name: t
-    for family in (web, mail, phone, finance, trade)
-    for t in family.TYPES
+    t.name: t for family in (web, mail, phone, finance, trade) for t in family.TYPES
 }
 COLUMN_NAMES: dict[str, str] = {
     name: t.name for t in TYPES.values() for name in (t.name, *t.columns)

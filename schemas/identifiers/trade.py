@@ -1,4 +1,4 @@
-"""Sellers on platforms and companies' numbers: ``platform:id`` and ``country:number``."""
+"""Sellers (``platform:id``) and companies' numbers (``country:number``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Web identifiers: ``domain`` (an exact host), ``site`` (its registrable domain), ``url``.
+"""Web identifiers: ``domain`` (a host), ``site`` (registrable domain), ``url``.
 
 A host is lower-case A-labels (UTS 46, non-transitional), without a leading ``www.`` and
 final dot. The registrable domain follows the public suffix list, private section
@@ -19,8 +19,10 @@ from schemas.identifiers.kinds import IdentifierError, IdentifierType, clean
 
 __all__ = ["TYPES", "host_of"]
 
-_HOST = re.compile(r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+"
-                   r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+_HOST = re.compile(
+    r"(?=.{4,253}\Z)([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+"
+    r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?\Z"
+)
 _SCHEME = re.compile(r"(?:[a-z][a-z0-9+.-]*|\*):?//", re.IGNORECASE)
 _UNRESERVED = re.compile(r"%(2[dDeE]|3[0-9]|[46][1-9a-fA-F]|[57][0-9aA]|5[fF]|7[eE])")
 
@@ -107,7 +109,15 @@ TYPES = (
         "domain",
         "open",
         _domain,
-        ("host", "hostname", "fqdn", "domain name", "dominio", "domaine", "shop domain"),
+        (
+            "host",
+            "hostname",
+            "fqdn",
+            "domain name",
+            "dominio",
+            "domaine",
+            "shop domain",
+        ),
         _of_domain,
     ),
     IdentifierType("site", "open", _site, ("website", "registrable domain")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import threading
@@ -287,14 +288,18 @@ def test_reader_in_the_way_of_an_erasure(plain: SqliteStore) -> None:
 
 def test_crash_after_an_erasure(plain: SqliteStore) -> None:
     """A process that died between commit and clean-up leaves it to the next one."""
+
+    def die(_: SqliteStore) -> None:
+        os._exit(0)
+
     child = os.fork()
     if not child:
-        # The child dies with the bytes still in the journal.
-        SqliteStore._empty_journal = lambda self: None  # type: ignore[method-assign]
+        pytest.MonkeyPatch().setattr(SqliteStore, "_empty_journal", die)
         with plain.write() as tx:
             tx.objects.erase("maison", [7])
-        os._exit(0)
+        os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
+    assert files_hold(plain.path, b"SECRET")
     SqliteStore(plain.path).close()
     assert not files_hold(plain.path, b"SECRET")
 
@@ -346,6 +351,28 @@ def check_whole(store: Store) -> int:
             tree = Frontier.of_hashes(size, reader)
             assert tree.root() == head.root
     return size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", [3, 8])
+def test_disk_that_fails_to_sync(tmp_path: Path, when: int) -> None:
+    """A commit whose sync fails is refused, and nothing that was told is lost."""
+    path = tmp_path / "hub.db"
+    SqliteStore(path, create=True).close()
+    failing = f"inject=fdatasync,fsync:error=EIO:when={when}+"
+    tracer = ["strace", "-f", "-qq", "-o", os.devnull, "-e", failing]
+    if shutil.which("strace") is None or subprocess.call([*tracer, "true"]):
+        pytest.skip("strace cannot make the disk fail here")
+    writer = [sys.executable, "-m", "tests.hub.store.crash_writer", str(path), "1"]
+    done = subprocess.run(
+        [*tracer, *writer], cwd=ROOT, capture_output=True, check=False, timeout=60
+    )
+    assert done.returncode == 1
+    assert b"UnavailableError: The disk failed" in done.stderr
+    told = [int(size) for size in done.stdout.split()[1:]]
+    with closing(SqliteStore(path)) as store:
+        store.check()
+        assert check_whole(store) >= max(told, default=0)
 
 
 @pytest.fixture

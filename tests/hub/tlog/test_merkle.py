@@ -96,8 +96,8 @@ def test_every_inclusion_proof_to_100_and_no_other_index():
             with pytest.raises(ProofError):
                 check_inclusion(LEAVES[index], index, size, proof, ROOTS[size + 1])
             if size > 1:
+                other = (index + 1) % size
                 with pytest.raises(ProofError):
-                    other = (index + 1) % size
                     check_inclusion(LEAVES[other], index, size, proof, ROOTS[size])
 
 
