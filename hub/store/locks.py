@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from hub.errors import UnavailableError
 from hub.store.session import translated
 
 __all__ = ["hold_server_lock", "release_server_lock", "writer_turn"]
+
+_PAUSE = 0.005  # Seconds; a commit takes about as long.
 
 # A lock whose file object is collected is no lock, so the open files are kept here.
 _held: dict[Path, int] = {}
@@ -56,19 +59,38 @@ def release_server_lock(path: Path) -> None:
 
 
 @contextmanager
-def writer_turn(path: Path) -> Iterator[None]:
+def writer_turn(path: Path, patience: float) -> Iterator[None]:
     """Wait until no other process of this machine writes, then keep them waiting.
 
     Only needed where SQLite could damage the file when one connection writes while
     another moves the journal into the database.
+
+    Raises:
+        UnavailableError: It took more than ``patience`` seconds (code ``locked``).
     """
     descriptor = _open(path.with_name(path.name + ".writer"))
     try:
-        with translated():
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _wait(descriptor, patience)
         yield
     finally:
+        # A process forked meanwhile has the file open too, so closing is not enough.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
+
+
+def _wait(descriptor: int, patience: float) -> None:
+    """Lock an open file, asking again and again: ``flock`` knows no deadline."""
+    for _ in range(max(1, round(patience / _PAUSE))):
+        with translated():
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(_PAUSE)
+            else:
+                return
+    raise UnavailableError(
+        "Another writer held the database too long.", code="locked", advice="Try again."
+    )
 
 
 def _open(path: Path) -> int:

@@ -48,12 +48,7 @@ class Pool:
         Raises:
             UnavailableError: This process was forked in the midst of a transaction.
         """
-        if self._inherited:
-            raise UnavailableError(
-                "This process was forked while the store was in use.",
-                code="forked",
-                advice="Start processes before the first transaction.",
-            )
+        self._check_not_inherited()
         with self._lock:
             connection = self._idle.pop() if self._idle else self._connect()
             self._used += 1
@@ -75,6 +70,7 @@ class Pool:
         Raises:
             UnavailableError: Another writer took too long (code ``locked``).
         """
+        self._check_not_inherited()
         if self._writer == threading.get_ident():
             raise AssertionError("a write does not nest in a write")
         turn = self._turn
@@ -90,6 +86,14 @@ class Pool:
         finally:
             self._writer = None
             turn.release()
+
+    def _check_not_inherited(self) -> None:
+        if self._inherited:
+            raise UnavailableError(
+                "This process was forked while the store was in use.",
+                code="forked",
+                advice="Start processes before the first transaction.",
+            )
 
     def close(self) -> None:
         """Close every idle connection."""

@@ -114,7 +114,11 @@ class SqliteStore:
     @contextmanager
     def _my_turn(self) -> Iterator[None]:
         """Wait until this thread may write."""
-        everywhere = writer_turn(self.path) if engine.WAL_RESET_FAULT else nullcontext()
+        everywhere = (
+            writer_turn(self.path, opening.BUSY_SECONDS)
+            if engine.WAL_RESET_FAULT
+            else nullcontext()
+        )
         with self._pool.turn(), everywhere:
             yield
 

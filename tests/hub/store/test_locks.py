@@ -71,10 +71,39 @@ def test_writers_turn(tmp_path: Path) -> None:
     """While one writes, the file of the turn is locked; afterwards it is not."""
     path = tmp_path / "hub.db"
     with (
-        locks.writer_turn(path),
+        locks.writer_turn(path, 1),
         (tmp_path / "hub.db.writer").open() as other,
         pytest.raises(BlockingIOError),
     ):
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with (tmp_path / "hub.db.writer").open() as other:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_writer_has_no_endless_patience(tmp_path: Path) -> None:
+    """A turn that does not come is said to be taken."""
+    path = tmp_path / "hub.db"
+    with (
+        locks.writer_turn(path, 1),
+        pytest.raises(UnavailableError) as caught,
+        locks.writer_turn(path, 0.02),
+    ):
+        pass
+    assert caught.value.code == "locked"
+
+
+def test_turn_ends_though_a_child_lives(tmp_path: Path) -> None:
+    """A process forked during a turn does not keep it."""
+    path = tmp_path / "hub.db"
+    reading, writing = os.pipe()
+    with locks.writer_turn(path, 1):
+        child = os.fork()
+        if not child:
+            os.read(reading, 1)
+            os._exit(0)
+    with locks.writer_turn(path, 0.02):
+        pass
+    os.write(writing, b"x")
+    os.waitpid(child, 0)
+    os.close(reading)
+    os.close(writing)
