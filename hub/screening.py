@@ -93,7 +93,8 @@ def _screen(
     part: list[Row],
     looser: bool,
 ) -> Iterator[dict[str, Any]]:
-    asked = {row.number: _asked(row) for row in part if not row.problem}
+    # A cell that cannot be read takes nothing from the others of its row.
+    asked = {row.number: _asked(row) for row in part}
     wanted = {(k, v) for many in asked.values() for k, v, e in many if e or looser}
     tokens = tokenizer.tokens(sorted(wanted))
     with store.read() as tx:
@@ -164,7 +165,7 @@ def alerts(store: Store, ledger: Ledger, outlook: Outlook) -> list[dict[str, Any
     ledger.note_alerts({k: str(v.entry) for k, v in begun.items()}, ended)
     result = [
         {"alert": "listed", "ref": ref, "member": member, "report": _report(listed)}
-        for (ref, member, _), listed in begun.items()
+        for (ref, member, _), listed in sorted(begun.items(), key=lambda i: i[0])
     ]
     result += [
         {
@@ -173,6 +174,6 @@ def alerts(store: Store, ledger: Ledger, outlook: Outlook) -> list[dict[str, Any
             "member": member,
             "entry": before[ref, member, t],
         }
-        for ref, member, t in ended
+        for ref, member, t in sorted(ended)
     ]
     return result

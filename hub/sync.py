@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from hub.client import Client
 from hub.directory import Directory
 from hub.errors import ForkError, HubError, MalformedError, RollbackError
 from hub.feeds import append, erasure_targets
@@ -28,11 +27,70 @@ from keys.encoding import from_base64
 from keys.errors import KeysError
 from schemas.fast import read_line
 
-__all__ = ["Pulled", "pull"]
+__all__ = ["Mirror", "Peer", "Pulled", "pull"]
 
 SEGMENT = 30_000
 _TOMBSTONE = b'{"kind":"tombstone"'
 Progress = Callable[[str, int, int], None]
+
+
+class Peer(Protocol):
+    """What is pulled from: a node over HTTP, or another mirror's file."""
+
+    url: str
+
+    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
+        """Return all heads and a tag; None when the tag still holds."""
+        ...
+
+    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
+        """Return the lines of a range."""
+        ...
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Return the answer for a path of the HTTP interface."""
+        ...
+
+
+class Mirror:
+    """A peer that is the file of another mirror; not trusted, like every peer.
+
+    Args:
+        store: The other mirror's store.
+        url: A name for it.
+    """
+
+    def __init__(self, store: Store, url: str):
+        self.store, self.url = store, url
+
+    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
+        """Return all heads."""
+        with self.store.read() as tx:
+            feeds = [
+                {"feed": feed, "checkpoint": head.checkpoint.decode()}
+                for feed, head in tx.heads.all().items()
+            ]
+        return {"feeds": feeds}, etag
+
+    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
+        """Return the lines of a range.
+
+        Raises:
+            MalformedError: A line is erased there; another mirror may have it.
+        """
+        with self.store.read() as tx:
+            lines = [line.raw for line in tx.objects.lines(feed, start, stop)]
+        if None in lines:
+            raise MalformedError(f"{self.url} lacks lines of {feed}", code="erased")
+        return [line for line in lines if line is not None]
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Return the next checkpoint; the engine asks a mirror for nothing else."""
+        feed, query = path.split("/")[3], path.partition("?from=")[2]
+        with self.store.read() as tx:
+            start = int(query.partition("&")[0])
+            notes = tx.heads.checkpoints(feed, start, 1)
+        return {"checkpoints": [raw.decode() for _, raw in notes]}
 
 
 @dataclass
@@ -46,7 +104,7 @@ class Pulled:
 def pull(
     store: Store,
     registry: Registry,
-    client: Client,
+    client: Peer,
     now: int,
     progress: Progress = lambda _feed, _done, _size: None,
 ) -> Pulled:
@@ -91,7 +149,7 @@ class _Feed:
         self,
         store: Store,
         registry: Registry,
-        client: Client,
+        client: Peer,
         name: str,
         now: int,
         progress: Progress,
