@@ -28,7 +28,7 @@ from hub.errors import (
 from keys.ed25519 import Signer
 from keys.requests import sign_request
 
-__all__ = ["Client", "Identity"]
+__all__ = ["Client", "Identity", "post_alerts"]
 
 MAX_ANSWER = 256 * 1024 * 1024
 DEADLINE = 300.0
@@ -151,6 +151,22 @@ class Client:
         if status >= 300 and status != 304:
             raise _problem(self.url, status, fields, raw)
         return status, fields, raw
+
+
+def post_alerts(url: str, lines: bytes) -> None:
+    """Send alerts, as JSON lines, to the webhook of the configuration.
+
+    Raises:
+        UnavailableError: It does not accept them.
+    """
+    try:
+        headers = {"Content-Type": "application/x-ndjson"}
+        answer = httpx2.post(url, content=lines, headers=headers, timeout=30)
+        answer.raise_for_status()
+    except httpx2.HTTPError as error:
+        raise UnavailableError(
+            f"the webhook did not take the alerts: {error}"
+        ) from None
 
 
 def _bounded(answer: httpx2.Response) -> Iterator[bytes]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from hub.cli.common import emit, hub_of, table
+from hub.client import post_alerts
 from hub.errors import ConfigError, MalformedError, RefusedError
 from hub.interop.tables import Options, Row, read_rows
 from hub.model import REGISTRY, EntryName, new_salt, render_time
@@ -186,6 +187,8 @@ def _alert(hub: Hub) -> list[dict[str, Any]]:
             timeout=60,
             check=False,
         )
+    if lines and settings["webhook"]:
+        post_alerts(settings["webhook"], lines.encode())
     return news
 
 
@@ -398,6 +401,33 @@ def lookup(context: click.Context, kind: str) -> None:
 
 
 @click.command()
+@click.option("--once", is_flag=True, help="Pull once, then end.")
+@click.pass_context
+def worker(context: click.Context, once: bool) -> None:
+    """Pull on a schedule and alert, until stopped."""
+    import logging
+
+    from hub.scheduler import leased, run_worker
+
+    hub = hub_of(context)
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+
+    def job() -> None:
+        found = _pull(hub)
+        for name, start, stop in found.feeds:
+            click.echo(f"{name}: {start} → {stop}")
+        for name, problem in found.problems.items():
+            click.echo(f"{name}: {problem} {problem.advice}", err=True)
+        for news in _alert(hub):
+            click.echo(json.dumps(news) if context.obj["json"] else _sentence(news))
+
+    if once:
+        leased(hub, "pull", job)()
+        return
+    run_worker(hub, None if hub.role == "node" else job)
+
+
+@click.command()
 @click.argument("entry")
 @click.pass_context
 def show(context: click.Context, entry: str) -> None:
@@ -466,4 +496,5 @@ COMMANDS = (
     reports,
     whoami,
     usage,
+    worker,
 )

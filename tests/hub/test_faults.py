@@ -74,7 +74,7 @@ class Node:
         with self.hub.store.read() as tx:
             return self.hub.registry.current(tx).head
 
-    def batch(self, *lines, signer=None, count=None):
+    def batch(self, *lines, signer=None):
         signer = signer or self.member
         origin = "alliance.example/maison"
         return make_batch(origin, list(lines), self.head, signer)[1]

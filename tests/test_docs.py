@@ -1,0 +1,64 @@
+"""Documents are kept true: the demo's story, every command, setting and route."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from hub.cli import hub
+from schemas.config import DEFAULTS
+
+ROOT = Path(__file__).parents[1]
+
+
+def commands(group, prefix="hub"):
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix} {name}")
+        else:
+            yield f"{prefix} {name}", command
+
+
+def test_the_readme_tells_what_the_demo_says():
+    """Numbers of ports and rates aside, line by line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    readme = (ROOT / "README.md").read_text()
+    varying = re.compile(r"[0-9.:]+ entries/s|127.0.0.1:[0-9]+|[0-9.]+ s,")
+    expected = varying.sub("#", readme)
+    for line in varying.sub("#", done.stdout).splitlines():
+        assert line in expected, line
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands(hub)))
+def test_every_command_is_documented_and_explains_itself(name, command):
+    text = (ROOT / "docs" / "commands.md").read_text()
+    assert re.search(rf"^## `?{re.escape(name)}`?$", text, re.MULTILINE), name
+    assert command.help
+
+
+@pytest.mark.parametrize(
+    "key", [f"{s}.{k}" for s, keys in DEFAULTS.items() for k in keys]
+)
+def test_every_setting_is_documented(key):
+    assert key in (ROOT / "docs" / "commands.md").read_text()
+
+
+def test_every_route_is_documented():
+    text = (ROOT / "docs" / "protocol.md").read_text()
+    sources = "".join(p.read_text() for p in (ROOT / "hub" / "api").glob("*.py"))
+    for route in re.findall(r'\.route\("([^"]*)"', sources):
+        last = re.sub(r"<[^>]*>", "", route).strip("/").split("/")[-1] or "v1/feeds"
+        assert last in text, route
