@@ -13,6 +13,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from hub.errors import MalformedError
 from keys.encoding import parse_decimal, to_base64
@@ -86,6 +87,7 @@ class EntryName:
         return f"{self.feed}/{self.index}"
 
 
+@lru_cache(maxsize=8192)
 def parse_time(text: str) -> int:
     """Return POSIX seconds of an RFC 3339 time or of a date (its first second).
 

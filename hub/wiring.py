@@ -113,6 +113,12 @@ class Hub:
         """Return what turns identifiers into tokens."""
         return Tokenizer(self.directory(), self.node_client, ledger, ledger.secret)
 
+    def close(self) -> None:
+        """Close connections and files."""
+        for client in self.clients.values():
+            client.close()
+        self.store.close()
+
     def held_token_keys(self) -> dict[str, bytes]:
         """Return the shares in this folder that the registry names."""
         held = {}

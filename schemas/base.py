@@ -28,6 +28,7 @@ __all__ = [
 
 MAX_LINE = 16 * 1024
 _LIMIT = 2**53
+_LONG = re.compile(rb"[0-9]{16}")
 _FLOATS = re.compile(rb"[-:,\[\s][0-9]+(?:\.[0-9]|[eE])")
 ENTRY_NAME = r"^(registry|[a-z0-9-]{1,32})/(0|[1-9][0-9]{0,15})$"
 NAME = r"^[a-z0-9-]{1,32}$"
@@ -96,7 +97,9 @@ def parse_json_line(line: bytes) -> dict[str, Any]:
         raise SchemaError(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise SchemaError("an entry is a JSON object")
-    _walk(value)
+    # A number beyond 2^53 has sixteen digits; most lines have no such run.
+    if _LONG.search(line):
+        _walk(value)
     return value
 
 

@@ -46,7 +46,8 @@ def host_of(text: str) -> str:
         host = idna.encode(value, uts46=True, transitional=False).decode().lower()
     except idna.IDNAError:
         host = value.lower()
-    host = host.removeprefix("www.") if host.count(".") > 1 else host
+    while host.startswith("www.") and host.count(".") > 1:
+        host = host.removeprefix("www.")
     if not _HOST.match(host):
         raise IdentifierError("is not a host name")
     return host

@@ -75,6 +75,7 @@ class Author:
     """A member that publishes entries in batches, in their order."""
 
     def __init__(self, hub, name, keys, tokens, now):
+        self.hub = hub
         self.name, self.tokens, self.now = name, tokens, now
         self.client = hub.client()
         self.signer = NoteSigner(hub.identity().keyid, hub.signer("publish"))
@@ -152,6 +153,7 @@ def test_replay_of_real_scam_shops(alliance):
         change(expected[domain], slug(member))
     for author in authors.values():
         author.flush()
+        author.hub.close()
 
     found = pull(reader.store, reader.registry, reader.client(), now)
     assert not found.problems
@@ -167,6 +169,7 @@ def test_replay_of_real_scam_shops(alliance):
     results = screen(reader.store, tokenizer, outlook, rows)
     for domain, result in zip(domains, results, strict=True):
         assert result["listed_by"] == sorted(expected[domain]), domain
+    reader.close()
     alliance.hub("auditor1", "pull")
     [report] = alliance.hub("auditor1", "audit")
     assert report["ok"], report["findings"][:5]

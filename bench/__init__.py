@@ -1,0 +1,1 @@
+"""Benchmarks: figures beside budgets and beside a ceiling measured in the same run."""
