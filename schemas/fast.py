@@ -90,10 +90,12 @@ def read_line(
     validator = _validator(kind, registry) if isinstance(kind, str) else None
     if validator is None:
         return None, None
-    if not validator.is_valid(entry):
+    problem = _problem(entry, validator)
+    if problem:
+        # A key of a later version is no fault; only what is known must be valid.
         known = _fields(str(kind), registry)
         entry = {k: v for k, v in entry.items() if k in known}
-    problem = _problem(entry, validator)
+        problem = _problem(entry, validator)
     return (None, str(problem)) if problem else (entry, None)
 
 

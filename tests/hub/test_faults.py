@@ -339,7 +339,7 @@ def test_who_may_publish(node):
     big = node.web.post(
         "/v1/feeds/maison/batches",
         content_type="application/x-ndjson",
-        headers={"Content-Length": str(10**10)},
+        environ_overrides={"CONTENT_LENGTH": str(10**10)},
     )
     assert big.status_code == 413
 
