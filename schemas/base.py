@@ -29,6 +29,8 @@ __all__ = [
 
 MAX_LINE = 16 * 1024
 _LIMIT = 2**53
+# An escaped NUL, and not an escaped backslash before the letters u0000.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 ENTRY_NAME = r"^(registry|[a-z0-9-]{1,32})/(0|[1-9][0-9]{0,15})$"
 NAME = r"^[a-z0-9-]{1,32}$"
 
@@ -93,15 +95,18 @@ def parse_json_line(line: bytes) -> dict[str, Any]:
                 parse_float=_refuse_float,
                 parse_constant=_refuse_float,
             )
-            if "\x00" in json.dumps(value, ensure_ascii=False).replace("\\u0000", "\0"):
+            if _NUL.search(json.dumps(value)):
                 raise SchemaError("a NUL character")  # noqa: TRY301 - One way out.
+        if not isinstance(value, dict):
+            raise SchemaError("an entry is a JSON object")  # noqa: TRY301 - The same.
+        _walk(value.values())
     except SchemaError:
         raise
-    except (ValueError, RecursionError) as error:
+    except (TypeError, RecursionError):
+        # orjson writes 254 levels and says TypeError beyond, though it reads 1024.
+        raise SchemaError("nested too deeply") from None
+    except ValueError as error:
         raise SchemaError(f"not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise SchemaError("an entry is a JSON object")
-    _walk(value.values())
     return value
 
 

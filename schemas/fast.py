@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema_rs
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
-from marshmallow import ValidationError
+from marshmallow import Schema, ValidationError, fields
 
 from schemas.base import SchemaError, check_time, parse_json_line
 from schemas.entry import MEMBER_SCHEMAS, check_rules
@@ -93,13 +93,31 @@ def read_line(
     problem = _problem(entry, validator)
     if problem:
         # A key of a later version is no fault; only what is known must be valid.
-        known = _fields(str(kind), registry)
-        entry = {k: v for k, v in entry.items() if k in known}
+        entry = _known(_schema(kind, registry), entry)
         problem = _problem(entry, validator)
     return (None, str(problem)) if problem else (entry, None)
 
 
 @cache
-def _fields(kind: str, registry: bool) -> frozenset[str]:
+def _schema(kind: str, registry: bool) -> Schema:
     schemas = REGISTRY_SCHEMAS if registry else MEMBER_SCHEMAS
-    return frozenset(schemas[kind]().fields)
+    return schemas[kind]()
+
+
+def _known(schema: Schema, value: Any) -> Any:
+    """Return a value without the keys that a schema does not know, at any depth."""
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _known_in(schema.fields[key], item)
+        for key, item in value.items()
+        if key in schema.fields
+    }
+
+
+def _known_in(field: fields.Field[Any], value: Any) -> Any:
+    if isinstance(field, fields.Nested):
+        return _known(field.schema, value)
+    if isinstance(field, fields.List) and isinstance(value, list):
+        return [_known_in(field.inner, item) for item in value]
+    return value

@@ -183,17 +183,20 @@ class Grant(EntrySchema):
     until = Time(required=True)
 
 
+# One key for each known word: JSON Schema made from a ``Dict`` loses the keys' rule.
+ValidDays = Schema.from_dict(
+    {basis: Number(1, 36_500) for basis in BASES}, name="ValidDays"
+)
+Quotas = Schema.from_dict({name: Number(0) for name in CLASSES}, name="Quotas")
+
+
 class Policy(EntrySchema):
     """What the officers decided for everybody."""
 
     kind = _kind("policy")
     quorum = Number(0, 100, required=True)
-    valid_days = fields.Dict(
-        keys=fields.String(validate=validate.OneOf(BASES)), values=Number(1, 36_500)
-    )
-    quotas = fields.Dict(
-        keys=fields.String(validate=validate.OneOf(CLASSES)), values=Number(0)
-    )
+    valid_days = fields.Nested(ValidDays)
+    quotas = fields.Nested(Quotas)
     fresh_hours = Number(1, 8760)
 
 
