@@ -10,7 +10,7 @@ from enum import Enum
 
 from hub.errors import ProofError
 from hub.tlog.checkpoint import Head
-from hub.tlog.merkle import roots_of_consistency
+from hub.tlog.merkle import EMPTY_ROOT, check_consistency, roots_of_consistency
 
 __all__ = ["Relation", "relate"]
 
@@ -33,13 +33,15 @@ def relate(
     Args:
         known: The head that was verified before.
         claimed: The head to judge.
-        proof: Consistency-proof-shaped hashes between both sizes.
+        proof: A consistency proof between both sizes, or the hashes of both roots
+            (``merkle.prove_roots``), which alone can convict.
 
     Returns:
         ``EXTENDS`` and ``OLDER`` only when the proof shows it, or when the smaller
         tree is empty. ``FORK`` when one size has two roots, or when the hashes yield
         the larger root together with another smaller root: then the larger tree commits
-        to another past, which collision resistance makes final.
+        to another past, which collision resistance makes final. Everything else,
+        whatever the proof looks like, is ``UNPROVEN``.
     """
     if known.size == claimed.size:
         return Relation.SAME if known.root == claimed.root else Relation.FORK
@@ -47,7 +49,8 @@ def relate(
     small, large = (known, claimed) if ordered else (claimed, known)
     forward = Relation.EXTENDS if ordered else Relation.OLDER
     if small.size == 0:
-        return forward
+        # Every tree extends the empty one, which has one root only.
+        return forward if small.root == EMPTY_ROOT else Relation.FORK
     if proof is None:
         return Relation.UNPROVEN
     return _judge(small, large, proof, forward)
@@ -56,22 +59,17 @@ def relate(
 def _judge(
     small: Head, large: Head, proof: Sequence[bytes], forward: Relation
 ) -> Relation:
-    if _roots(small.size, large.size, small.root, proof) == (small.root, large.root):
-        return forward
-    found = _roots(small.size, large.size, small.root, proof)
-    if small.size & (small.size - 1) == 0 and proof:
-        # A proof from a power of two leaves its first hash out; a fork shows itself
-        # when the hashes carry that subtree of the larger tree instead.
-        found = _roots(small.size, large.size, proof[0], proof[1:])
-    if found and found[1] == large.root and found[0] != small.root:
-        return Relation.FORK
-    return Relation.UNPROVEN
-
-
-def _roots(
-    old: int, new: int, old_root: bytes, proof: Sequence[bytes]
-) -> tuple[bytes, bytes] | None:
+    """Judge two heads of different sizes, neither of them empty."""
     try:
-        return roots_of_consistency(old, new, old_root, proof)
+        check_consistency(small.size, small.root, large.size, large.root, proof)
     except ProofError:
-        return None
+        pass
+    else:
+        return forward
+    try:
+        first, second = roots_of_consistency(small.size, large.size, proof)
+    except ProofError:
+        return Relation.UNPROVEN
+    if second != large.root:
+        return Relation.UNPROVEN
+    return forward if first == small.root else Relation.FORK

@@ -83,6 +83,9 @@ def parse_batch_note(text: str) -> BatchNote:
     lines = text.split("\n")
     if len(lines) != 7 or lines[6] or lines[0] != _title(lines[1]):
         raise MalformedError("not the note of a batch")
+    if not all(lines[1].rpartition("/")[::2]):
+        # An origin is an alliance and a feed; without one of them it names nobody.
+        raise MalformedError("not the note of a batch")
     size, _, root = lines[5].partition(" ")
     try:
         note = BatchNote(
@@ -118,10 +121,12 @@ def parse_header(line: bytes) -> bytes:
     """
     if len(line) <= MAX_LINE and is_header(line):
         try:
-            note = str(json.loads(line)["note"]).encode()
-        except (ValueError, KeyError):
+            # Only the string is read: whoever sends a header was not checked yet, and
+            # nested JSON would exhaust the stack.
+            note = str(json.loads(line[len(_START) - 1 : -1])).encode()
+        except ValueError:
             note = b""
-        if render_header(note) == line:
+        if note and render_header(note) == line:
             return note
     raise MalformedError(
         "the first line of a batch is its header",

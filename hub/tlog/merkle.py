@@ -3,6 +3,12 @@
 A leaf hash is SHA-256(0x00, item), a node is SHA-256(0x01, left, right), and a tree of
 n leaves splits at the largest power of two smaller than n. Proofs run from the leaf to
 the root. ``check_x`` verifies what ``prove_x`` made, and raises.
+
+A consistency proof leaves its first hash out when the old size is a power of two,
+because that hash is the old root. The *hashes of both roots*, which
+:func:`prove_roots` makes, always begin with it, so that :func:`roots_of_consistency`
+computes both roots from them alone. This is what convicts a fork: the hashes yield the
+larger signed root together with another smaller root than the signed one.
 """
 
 from __future__ import annotations
@@ -26,6 +32,7 @@ __all__ = [
     "node_hash",
     "prove_consistency",
     "prove_inclusion",
+    "prove_roots",
     "root_of",
     "roots_of_consistency",
 ]
@@ -150,7 +157,10 @@ class ListReader:
 
     def read(self, level: int, first: int, count: int) -> list[bytes]:
         """Return ``count`` hashes of subtrees of 2**level leaves from ``first``."""
-        return self._levels[level][first : first + count]
+        hashes = self._levels[level][first : first + count]
+        if first < 0 or len(hashes) != count:
+            raise AssertionError("no hash beyond the size of the tree")
+        return hashes
 
 
 def _peaks(start: int, end: int, reader: HashReader) -> list[bytes]:
@@ -178,8 +188,17 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
+def _are_hashes(*hashes: bytes) -> bool:
+    # Another length would move the border between left and right inside a node.
+    return all(len(h) == 32 for h in hashes)
+
+
 def prove_inclusion(index: int, size: int, reader: HashReader) -> list[bytes]:
-    """Return the path from leaf ``index`` in the tree of ``size`` leaves."""
+    """Return the path from leaf ``index`` in the tree of ``size`` leaves.
+
+    Raises:
+        ProofError: There is no such leaf.
+    """
     if not 0 <= index < size:
         raise ProofError(f"there is no entry {index} in a tree of {size}")
     path: list[bytes] = []
@@ -203,7 +222,7 @@ def check_inclusion(
     Raises:
         ProofError: It is not, or the proof has another shape.
     """
-    if not 0 <= index < size or any(len(h) != 32 for h in proof):
+    if not 0 <= index < size or not _are_hashes(leaf, *proof):
         raise ProofError("the inclusion proof cannot be of this tree")
     node, last, result = index, size - 1, leaf
     for sibling in proof:
@@ -221,11 +240,35 @@ def check_inclusion(
 
 
 def prove_consistency(old: int, new: int, reader: HashReader) -> list[bytes]:
-    """Return the proof that the tree of ``new`` leaves extends that of ``old``."""
+    """Return the proof that the tree of ``new`` leaves extends that of ``old``.
+
+    Raises:
+        ProofError: ``old`` is 0, where there is nothing to prove, or above ``new``.
+    """
+    hashes = prove_roots(old, new, reader)
+    # SPEC: RFC 6962 section 2.1.2: the old root itself is left out when it is a node,
+    # which it is when the old size is a power of two or the new one.
+    return hashes[1:] if old == new or _is_power(old) else hashes
+
+
+def prove_roots(old: int, new: int, reader: HashReader) -> list[bytes]:
+    """Return the hashes from which both roots follow.
+
+    They are those of the consistency proof, led by the hash of the old tree's rightmost
+    complete subtree in any case.
+
+    Args:
+        old: The size of the smaller tree, at least 1.
+        new: The size of the larger tree.
+        reader: The hashes of the larger tree.
+
+    Raises:
+        ProofError: ``old`` is 0 or above ``new``.
+    """
     if not 0 < old <= new:
         raise ProofError("a consistency proof starts from a size of at least 1")
     path: list[bytes] = []
-    start, end, whole = 0, new, True
+    start, end = 0, new
     while old != end:
         middle = start + _split(end - start)
         if old <= middle:
@@ -233,35 +276,25 @@ def prove_consistency(old: int, new: int, reader: HashReader) -> list[bytes]:
             end = middle
         else:
             path.append(_subtree(start, middle, reader))
-            start, whole = middle, False
-    # SPEC: RFC 6962 section 2.1.2: the old root itself is left out when it is a node.
-    if not whole:
-        path.append(_subtree(start, end, reader))
+            start = middle
+    path.append(_subtree(start, end, reader))
     return path[::-1]
 
 
-def roots_of_consistency(
-    old: int, new: int, old_root: bytes, proof: Sequence[bytes]
-) -> tuple[bytes, bytes]:
-    """Return the roots at both sizes that a list of hashes yields.
+def _is_power(size: int) -> bool:
+    return size & (size - 1) == 0
 
-    When ``old`` is a power of two the old root is itself the first hash, so it is taken
-    from ``old_root``.
+
+def roots_of_consistency(
+    old: int, new: int, hashes: Sequence[bytes]
+) -> tuple[bytes, bytes]:
+    """Return the roots at both sizes that the hashes of both roots yield.
 
     Raises:
-        ProofError: The list does not have the shape of a proof between these sizes.
+        ProofError: The list does not have the shape of hashes between these sizes.
     """
-    if not 0 < old < new or any(len(h) != 32 for h in proof):
+    if not 0 < old < new or not hashes or not _are_hashes(*hashes):
         raise ProofError("the consistency proof cannot be of these trees")
-    hashes = list(proof)
-    if old & (old - 1) == 0:
-        hashes.insert(0, old_root)
-    if not hashes:
-        raise ProofError("the consistency proof is too short")
-    return _climb(old, new, hashes)
-
-
-def _climb(old: int, new: int, hashes: list[bytes]) -> tuple[bytes, bytes]:
     node, last = old - 1, new - 1
     while node & 1:
         node, last = node >> 1, last >> 1
@@ -293,5 +326,6 @@ def check_consistency(
         if proof or old_root != new_root:
             raise ProofError("trees of one size are the same tree or a fork")
         return
-    if roots_of_consistency(old, new, old_root, proof) != (old_root, new_root):
+    hashes = [old_root, *proof] if _is_power(old) else proof
+    if roots_of_consistency(old, new, hashes) != (old_root, new_root):
         raise ProofError("the consistency proof does not lead to both roots")
