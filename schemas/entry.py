@@ -53,11 +53,12 @@ GROUNDS = ("data-subject-request", "court-order", "member-request", "unlawful", 
 TLP = ("clear", "green", "amber", "amber+strict")
 
 _MAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
-_LINK = re.compile(r"[a-z]:/|\bwww\.|[a-z0-9]\.[a-z]{2,}/", re.IGNORECASE)
+_LINK = re.compile(r"[A-Za-z]:/|[A-Za-z0-9]\.[A-Za-z]{2,}/")
 # A telephone or account number: eight digits with little between them. Every IBAN
 # but those that spell an account in letters has such a run too.
 _NUMBER = re.compile(r"\d(?:[ ()./-]{0,3}\d){7}")
-_IBAN = re.compile(r"\b[A-Z]{2}\d\d(?: ?[A-Z0-9]{4}){3}", re.IGNORECASE)
+# The search starts at digits, which are rare, and looks back from there.
+_IBAN = re.compile(r"\d\d(?<=\b[A-Za-z]{2}\d\d)(?: ?[A-Za-z0-9]{4}){3}")
 _DATE = re.compile(r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?![\d-])")
 
 Entry = dict[str, Any]
@@ -73,7 +74,7 @@ def holds_identifier(note: str) -> bool:
         note = unicodedata.normalize("NFKC", note)
     if "@" in note and _MAIL.search(note):
         return True
-    if ("/" in note or "." in note) and _LINK.search(note):
+    if ("/" in note and _LINK.search(note)) or "www." in note.lower():
         return True
     if _IBAN.search(note):
         return True
@@ -90,11 +91,24 @@ def check_rules(entry: Entry) -> tuple[str, str] | None:
         return "case", "name a case or an entry"
     if kind == "action" and ("case" in entry) == ("token" in entry):
         return "case", "name a case or a token"
+    if kind == "action":
+        # A token says nothing without the key it was made with.
+        for name in ("type", "key"):
+            if (name in entry) != ("token" in entry):
+                return name, "goes with a token, and a token with it"
     return None
 
 
 def _case(**more: Any) -> fields.String:
     return Word("^[a-z2-7]{16}$", "16 of a-z and 2-7 expected", **more)
+
+
+def _type(**more: Any) -> fields.String:
+    return Word(NAME, "an identifier type expected", **more)
+
+
+def _key(**more: Any) -> fields.String:
+    return Word("^(open|scarce)-[0-9]{1,6}$", "a token key expected", **more)
 
 
 def _words(most: int) -> fields.List[Any]:
@@ -130,9 +144,9 @@ class Report(_Member):
     """An identifier of a counterfeit seller, as a token."""
 
     kind = _one_of(("report",))
-    type = Word("^[a-z0-9-]{1,32}$", "an identifier type expected", required=True)
+    type = _type(required=True)
     token = Base64(32, required=True)
-    key = Word("^(open|scarce)-[0-9]{1,6}$", "a token key expected", required=True)
+    key = _key(required=True)
     case = _case(required=True)
     basis = _one_of(BASES)
     confidence = Number(0, 100, required=True)
@@ -181,6 +195,8 @@ class Action(_Member):
     kind = _one_of(("action",))
     case = _case()
     token = Base64(32)
+    type = _type()
+    key = _key()
     action = _one_of(ACTIONS)
     channel = _one_of(("online", "offline"))
     count = Number(0)
