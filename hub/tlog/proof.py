@@ -2,12 +2,12 @@
 
 The form::
 
-c2sp.org/tlog-proof@v1
-extra <base64>            (optional, not authenticated)
-index <decimal>
-<base64 hash>             (leaf's sibling first)
-<empty line>
-<signed checkpoint>
+    c2sp.org/tlog-proof@v1
+    extra <base64>            (optional, not authenticated)
+    index <decimal>
+    <base64 hash>             (0 to 63 of them, the leaf's sibling first)
+    <empty line>
+    <signed checkpoint>
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from keys.errors import EncodingError
 __all__ = ["TlogProof", "check_proof", "parse_proof", "render_proof"]
 
 _TITLE = "c2sp.org/tlog-proof@v1"
+_MAX_HASHES = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,16 @@ def parse_proof(raw: bytes) -> TlogProof:
     Raises:
         MalformedError: Not a proof file.
     """
-    head, gap, checkpoint = raw.partition(b"\n\n")
+    head, _, checkpoint = raw.partition(b"\n\n")
     try:
         lines = head.decode("ascii").split("\n")
         extra = None
         if len(lines) > 1 and lines[1].startswith("extra "):
             extra = from_base64(lines.pop(1)[6:])
-        if not gap or lines[0] != _TITLE or not lines[1].startswith("index "):
+        if not checkpoint or lines[0] != _TITLE or not lines[1].startswith("index "):
             raise MalformedError("not a tlog-proof")
+        if len(lines) > 2 + _MAX_HASHES:
+            raise MalformedError(f"a tlog-proof has at most {_MAX_HASHES} hashes")
         hashes = tuple(from_base64(line, 32) for line in lines[2:])
         return TlogProof(parse_decimal(lines[1][6:]), hashes, checkpoint, extra)
     except (EncodingError, UnicodeDecodeError, IndexError):
