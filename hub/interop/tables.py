@@ -3,26 +3,32 @@
 Columns are recognised by their names; one row is one case. A row that cannot be used
 keeps its number and gets a reason, and the rows around it go on. Lists may be plain, in
 hosts-file form (``0.0.0.0 shop.example``), or of patterns (``*://*.shop.example/*``,
-``||shop.example^``); lines that start with ``#`` or ``!`` are comments.
+``||shop.example^``); lines that start with ``#`` or ``!`` are comments. A pattern of a
+part of a site is refused, because its host alone would accuse the whole site.
 """
 
 from __future__ import annotations
 
 import csv
-import io
-import json
 import re
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 from hub.errors import MalformedError
+from hub.interop.cells import (
+    Cells,
+    Lines,
+    delimited,
+    json_lines,
+    text_lines,
+    workbook,
+)
 from hub.model import parse_time, render_time
 from schemas.entry import BASES, TLP
-from schemas.identifiers import COLUMN_NAMES, TYPES, IdentifierError, canonicalise
+from schemas.identifiers import COLUMN_NAMES, TYPES, canonicalise
 
-__all__ = ["Options", "Row", "read_rows"]
+__all__ = ["Options", "Row", "read_rows", "write_rejected"]
 
 CONTEXT = (
     "basis",
@@ -38,13 +44,22 @@ CONTEXT = (
     "note",
 )
 _LISTS = ("goods", "brands", "marketplaces", "countries")
-_DATES = ("first_seen", "last_seen", "valid_until")
-_HOSTS = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(\S+)")
+_HOSTS = re.compile(r"(?:0\.0\.0\.0|127\.0\.0\.1|::1?)\s+(.+)")
+_COMMENT = re.compile(r"\s[#!].*")
+_PATTERN = re.compile(r"(?:\*://|\|\|)(?:\*\.)?([^/^$*]+)(/.*|\^.*|\$.*)?")
+_WHOLE = re.compile(r"/\*?|\^?(?:\$.*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How a file is to be read."""
+    """How a file is to be read.
+
+    Args:
+        type: What every line is; the file is then a list.
+        columns: Headings to identifier types, besides those that are recognised.
+        region: Two-letter country of national telephone numbers.
+        ref: The heading of the member's own reference.
+    """
 
     type: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -67,203 +82,196 @@ def read_rows(stream: BinaryIO, name: str, options: Options) -> Iterator[Row]:
     """Yield the rows of a file, one at a time.
 
     Args:
-        stream: The file's bytes.
+        stream: The file's bytes; the caller closes it.
         name: Its name; the ending chooses the form.
         options: Column names and types.
 
     Raises:
-        MalformedError: No column of the file is known, or it is not of its form.
+        MalformedError: No column of the file is known, one that the options name is
+            not there, or the file is not of its form.
     """
     ending = name.lower().rpartition(".")[2]
     if ending == "xlsx":
-        yield from _table(_workbook(stream), options)
+        names, cells = workbook(stream)
+        yield from _table(_planned(names, options), cells, options)
     elif ending in ("jsonl", "ndjson"):
-        yield from _table(_json_lines(stream), options)
+        yield from _table({}, json_lines(stream), options)
     elif ending in ("csv", "tsv") and options.type is None:
-        yield from _table(_delimited(_text(stream), ending), options)
+        names, cells = delimited(text_lines(stream), ending)
+        yield from _table(_planned(names, options), cells, options)
     else:
-        yield from _list(_text(stream), options)
+        yield from _list(text_lines(stream), options)
 
 
-def _text(stream: BinaryIO) -> Iterator[tuple[int, str, str | None]]:
-    """Yield (number, line, problem), decoding each line by itself."""
-    start = stream.read(2)
-    if start in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16-le" if start == b"\xff\xfe" else "utf-16-be"
-        reader = io.TextIOWrapper(stream, encoding, errors="replace", newline="")
-        for number, line in enumerate(reader, 1):
-            yield number, line, None
-        return
-    for number, raw in enumerate(stream, 1):
-        data = start + raw if number == 1 else raw
-        try:
-            yield number, data.decode("utf-8-sig" if number == 1 else "utf-8"), None
-        except UnicodeDecodeError:
-            # Spreadsheets on Windows write cp1252; the row is read and says so only
-            # when it is not that either.
-            text = data.decode("cp1252", errors="replace")
-            bad = "is neither UTF-8 nor Windows-1252" if "\ufffd" in text else None
-            yield number, text, bad
+def write_rejected(stream: TextIO, rows: Iterable[tuple[int, str]]) -> None:
+    """Write (number, problem) of the rows that were not used as CSV.
+
+    Args:
+        stream: A text file opened with ``newline=""``.
+        rows: Row numbers and reasons.
+    """
+    writer = csv.writer(stream)
+    writer.writerow(("row", "problem"))
+    for number, problem in rows:
+        # A heading is a stranger's text, and a spreadsheet would run it as a formula.
+        danger = problem.startswith(("=", "+", "-", "@", "\t", "\r"))
+        writer.writerow((number, f"'{problem}" if danger else problem))
 
 
-Cells = Iterator[tuple[int, dict[str, str], str | None]]
+Plan = dict[str, tuple[str, str]]
 
 
-def _delimited(  # noqa: C901 - Its two generators share the line numbers.
-    lines: Iterator[tuple[int, str, str | None]], ending: str
-) -> Cells:
-    first = next(lines, None)
-    if first is None:
-        raise MalformedError("the file is empty", code="empty-file")
-    delimiter = "\t"
-    if ending == "csv":
-        delimiter = max(",;\t", key=first[1].count)
-    header = [c.strip() for c in next(csv.reader([first[1]], delimiter=delimiter))]
-    problems: dict[int, str] = {}
-
-    def texts() -> Iterator[str]:
-        for number, line, problem in lines:
-            if problem:
-                problems[number] = problem
-            yield line.replace("\x00", "\ufffd")
-
-    reader = csv.reader(texts(), delimiter=delimiter)
-    before = 1
-    try:
-        for cells in reader:
-            number, before = before + 1, 1 + reader.line_num
-            if not any(c.strip() for c in cells):
-                continue
-            extra = len(cells) > len(header)
-            bad = "has more cells than the header" if extra else None
-            row = dict(zip(header, cells, strict=False))
-            yield number, row, bad or problems.pop(number, None)
-    except csv.Error as error:
-        raise MalformedError(f"row {before + 1}: {error}", code="bad-csv") from None
+def _meaning(name: str, options: Options) -> tuple[str, str]:
+    """Return what a column is: ("type", t), ("context", c), ("ref", "") or nothing."""
+    folded = name.casefold()
+    if options.ref is not None and folded == options.ref.casefold():
+        return "ref", ""
+    for wanted, kind in options.columns.items():
+        if folded == wanted.casefold():
+            return "type", kind
+    plain = " ".join(folded.replace("_", " ").split())
+    if plain.replace(" ", "_") in CONTEXT:
+        return "context", plain.replace(" ", "_")
+    for form in (plain, plain.replace(" ", "-"), re.sub(r"[\W ]+", " ", plain).strip()):
+        kind = COLUMN_NAMES.get(form, form)
+        if kind in TYPES:
+            return "type", kind
+    return "", ""
 
 
-def _json_lines(stream: BinaryIO) -> Cells:
-    for number, line, problem in _text(stream):
-        if not line.strip():
-            continue
-        try:
-            body = json.loads(line)
-            row = {
-                str(k): ",".join(map(str, v)) if isinstance(v, list) else str(v)
-                for k, v in body.items()
-                if v is not None
-            }
-            yield number, row, problem
-        except (ValueError, AttributeError):
-            yield number, {}, "is not a JSON object"
+def _planned(names: list[str], options: Options) -> Plan:
+    """Return the plan of a heading.
 
-
-def _workbook(stream: BinaryIO) -> Cells:
-    import openpyxl  # noqa: PLC0415 - Slow to import, and seldom needed.
-
-    try:
-        sheet = openpyxl.load_workbook(stream, read_only=True, data_only=True).active
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError):
-        raise MalformedError("not an XLSX file", code="bad-xlsx") from None
-    rows = sheet.iter_rows(values_only=True) if sheet else iter(())
-    header = [str(c or "").strip() for c in next(rows, ())]
-    for number, cells in enumerate(rows, 2):
-        row = {h: _cell(c) for h, c in zip(header, cells, strict=False) if h}
-        if any(row.values()):
-            yield number, row, None
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)
-
-
-def _plan(names: Iterable[str], options: Options) -> dict[str, tuple[str, str]]:
-    """Return what each column is: ("type", t), ("context", c) or ("ref", "")."""
-    plan: dict[str, tuple[str, str]] = {}
-    for name in names:
-        plain = " ".join(name.lower().replace("_", " ").split())
-        context = plain.replace(" ", "_")
-        if name == options.ref:
-            plan[name] = ("ref", "")
-        elif name in options.columns:
-            plan[name] = ("type", options.columns[name])
-        elif context in CONTEXT:
-            plan[name] = ("context", context)
-        elif plain in COLUMN_NAMES or plain.replace(" ", "-") in TYPES:
-            kind = COLUMN_NAMES.get(plain) or plain.replace(" ", "-")
-            plan[name] = ("type", kind)
+    Raises:
+        MalformedError: It cannot be used with these options.
+    """
+    there = {n.casefold() for n in names}
+    for wanted in (*options.columns, options.ref):
+        if wanted is not None and wanted.casefold() not in there:
+            raise MalformedError(
+                f"there is no column {wanted}; there are: {_shown(names)}",
+                code="unknown-columns",
+                advice="Write the column as the file's first line has it.",
+            )
+    plan = {n: _meaning(n, options) for n in names}
+    _demand_identifier(plan)
     return plan
 
 
-def _table(cells: Cells, options: Options) -> Iterator[Row]:
-    plan: dict[str, tuple[str, str]] = {}
+def _shown(names: Iterable[str]) -> str:
+    return ", ".join(n[:60] for n in names if n)[:600] or "none with a name"
+
+
+def _demand_identifier(plan: Plan) -> None:
+    if not any(what == "type" for what, _ in plan.values()):
+        raise MalformedError(
+            f"no column is known: {_shown(plan)}",
+            code="unknown-columns",
+            advice="Name one, as in --column SELLER_MAIL=email.",
+        )
+
+
+def _table(plan: Plan, cells: Cells, options: Options) -> Iterator[Row]:
     for number, row, problem in cells:
-        missing = [n for n in row if n not in plan]
-        plan.update(_plan(missing, options))
-        if number <= 2 and row and not any(w == "type" for w, _ in plan.values()):
-            raise MalformedError(
-                f"no column is known: {', '.join(row)}",
-                code="unknown-columns",
-                advice="Name one, as in --column SELLER_MAIL=email.",
-            )
+        for name in (n for n, _ in row if n not in plan):
+            plan[name] = _meaning(name, options)
+        if plan:
+            _demand_identifier(plan)
         yield _row(number, row, plan, options, problem)
 
 
 def _row(
     number: int,
-    cells: dict[str, str],
-    plan: Mapping[str, tuple[str, str]],
+    cells: list[tuple[str, str]],
+    plan: Plan,
     options: Options,
     problem: str | None,
 ) -> Row:
     row = Row(number, problem=problem)
-    for name, text in cells.items():
-        what, detail = plan.get(name, ("", ""))
+    for name, text in cells:
+        what, detail = plan[name]
         value = text.strip()
         if not value or not what:
             continue
         try:
             if what == "type":
-                found = canonicalise(detail, value, options.region)
-                row.identifiers.append((detail, found))
+                row.identifiers.append(
+                    (detail, canonicalise(detail, value, options.region))
+                )
             elif what == "context":
-                row.context[detail] = _context(detail, value)
+                _add_context(row.context, detail, value)
             else:
                 row.ref = value
-        except ValueError as error:
+        except (ValueError, MalformedError) as error:
             row.problem = row.problem or f"{name} {error}"
-        except MalformedError as error:
-            row.problem = row.problem or f"{name}: {error}"
     if not row.identifiers and not row.problem:
         row.problem = "has no identifier"
     return row
 
 
-def _context(name: str, text: str) -> Any:
+def _add_context(context: dict[str, Any], name: str, text: str) -> None:
     if name in _LISTS:
-        parts = [p.strip() for p in re.split(r"[,;|]", text) if p.strip()]
-        if name == "goods":
-            return [int(p) for p in parts]
-        return [p.upper() for p in parts] if name == "countries" else parts
-    if name == "confidence":
-        return int(text.removesuffix("%"))
-    if name in _DATES:
-        seconds = parse_time(text)
-        return render_time(seconds) if name == "valid_until" else text
-    known = {"basis": BASES, "tlp": TLP}.get(name)
-    value = text.lower().removeprefix("tlp:").strip().replace(" ", "-")
-    if known and value not in known:
-        raise ValueError(f"should be one of {', '.join(known)}")
-    return value if known else text
+        parts = [p.strip() for p in re.split(r"[,;|]", text)]
+        context.setdefault(name, []).extend(_item(name, p) for p in parts if p)
+    else:
+        context[name] = _READERS[name](text)
 
 
-def _list(
-    lines: Iterator[tuple[int, str, str | None]], options: Options
-) -> Iterator[Row]:
+def _item(name: str, text: str) -> Any:
+    if name == "goods":
+        return _number(text, 1, 45, "goods are classes of the Nice classification")
+    if name == "countries":
+        if not re.fullmatch("[A-Za-z]{2}", text):
+            raise ValueError("should have two-letter country codes")
+        return text.upper()
+    return text
+
+
+def _number(text: str, low: int, high: int, why: str = "") -> int:
+    if not re.fullmatch("[0-9]{1,3}", text) or not low <= int(text) <= high:
+        tail = f"; {why}" if why else ""
+        raise ValueError(f"should be a whole number from {low} to {high}{tail}")
+    return int(text)
+
+
+def _choice(known: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        value = text.lower().removeprefix("tlp:").strip().replace(" ", "-")
+        if value not in known:
+            raise ValueError(f"should be one of {', '.join(known)}")
+        return value
+
+    return read
+
+
+def _seen(text: str) -> str:
+    try:
+        parse_time(text)
+    except MalformedError:
+        raise ValueError(
+            "should be a date such as 2026-11-24 or a time such as 2026-11-24T09:30:00Z"
+        ) from None
+    return text
+
+
+def _note(text: str) -> str:
+    if len(text) > 500:
+        raise ValueError("has more than 500 characters")
+    return text
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "basis": _choice(tuple(BASES)),
+    "tlp": _choice(tuple(TLP)),
+    "confidence": lambda text: _number(text.removesuffix("%").strip(), 0, 100),
+    "first_seen": _seen,
+    "last_seen": _seen,
+    "valid_until": lambda text: render_time(parse_time(_seen(text))),
+    "note": _note,
+}
+
+
+def _list(lines: Lines, options: Options) -> Iterator[Row]:
     kind = options.type or "domain"
     if kind not in TYPES:
         raise MalformedError(
@@ -272,13 +280,35 @@ def _list(
         )
     for number, line, problem in lines:
         text = line.strip()
-        if not text or text[0] in "#!":
+        if not problem and (not text or text[0] in "#!"):
             continue
-        match = _HOSTS.match(text)
-        value = match[1] if match else text.removeprefix("||").removesuffix("^")
         row = Row(number, problem=problem)
         try:
-            row.identifiers.append((kind, canonicalise(kind, value, options.region)))
-        except IdentifierError as error:
-            row.problem = problem or str(error)
+            for value in () if problem else _values(text, kind):
+                row.identifiers.append(
+                    (kind, canonicalise(kind, value, options.region))
+                )
+        except ValueError as error:
+            row.problem = str(error)
         yield row
+
+
+def _values(text: str, kind: str) -> list[str]:
+    """Return the identifiers of a line of a list.
+
+    Raises:
+        ValueError: It does not list what it names.
+    """
+    if kind not in ("domain", "site", "url"):
+        return [text]
+    text = _COMMENT.sub("", text)
+    if hosts := _HOSTS.fullmatch(text):
+        return hosts[1].split()
+    if text.startswith("@@"):
+        raise ValueError("is an exception of a block list, not an entry")
+    pattern = _PATTERN.fullmatch(text)
+    if pattern is None:
+        return [text.removeprefix("*.")]
+    if not _WHOLE.fullmatch(pattern[2] or ""):
+        raise ValueError("is a pattern of a part of a site; list the page as a URL")
+    return [pattern[1]]
