@@ -6,28 +6,52 @@ The holder signs::
     <owner, for example member/maison>
     <roles, separated by commas>
     <base64 public key>
+
+Every field is printable ASCII without spaces, and no role has a comma, so that a proof
+for one owner and its roles cannot be read as a proof for others.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from keys.ed25519 import Signer, verifier_for
 from keys.encoding import to_base64
+from keys.errors import EncodingError
 
-__all__ = ["check_possession", "prove_possession"]
+__all__ = ["check_possession", "enrolment_text", "prove_possession"]
+
+_FIELD = re.compile(r"[!-~]+")
+_ROLE = re.compile(r"[!-+\--~]+")
 
 
-def _text(alliance: str, owner: str, roles: Sequence[str], public: bytes) -> bytes:
+def enrolment_text(
+    alliance: str, owner: str, roles: Sequence[str], public: bytes
+) -> str:
+    """Return the text that the holder of a key signs.
+
+    Raises:
+        EncodingError: A field is empty or has a space, newline or (a role) comma.
+    """
+    fields = all(_FIELD.fullmatch(field) for field in (alliance, owner))
+    if not fields or not roles or not all(_ROLE.fullmatch(role) for role in roles):
+        raise EncodingError(
+            "an enrolment names an alliance, an owner and roles, without spaces"
+        )
     key = to_base64(public)
-    return f"{alliance}/enrol/v1\n{owner}\n{','.join(roles)}\n{key}\n".encode()
+    return f"{alliance}/enrol/v1\n{owner}\n{','.join(roles)}\n{key}\n"
 
 
 def prove_possession(
     alliance: str, owner: str, roles: Sequence[str], signer: Signer
 ) -> bytes:
-    """Return the 64-byte proof for the signer's public key."""
-    return signer.sign(_text(alliance, owner, roles, signer.public))
+    """Return the 64-byte proof for the signer's public key.
+
+    Raises:
+        EncodingError: A field is empty or has a space, newline or (a role) comma.
+    """
+    return signer.sign(enrolment_text(alliance, owner, roles, signer.public).encode())
 
 
 def check_possession(
@@ -38,6 +62,7 @@ def check_possession(
     Raises:
         WeakKeyError: The key has a low order or is not canonical.
         SignatureError: The proof does not verify.
-        EncodingError: The key does not have 32 bytes.
+        EncodingError: The key does not have 32 bytes, or a field cannot be enrolled.
     """
-    verifier_for(public).verify(proof, _text(alliance, owner, roles, public))
+    text = enrolment_text(alliance, owner, roles, public)
+    verifier_for(public).verify(proof, text.encode())

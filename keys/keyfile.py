@@ -10,15 +10,21 @@ or, sealed with a passphrase (Argon2id, RFC 9106; AES-256-GCM)::
 
     argon2id <passes> <KiB> <base64 salt> <base64 nonce> <base64 ciphertext>
 
-The kind is bound to the ciphertext. Files are made with mode 0600, never overwritten,
-and refused when the group or others can read them.
+The kind is bound to the ciphertext; one lane, 3 passes over 64 MiB. Files are made with
+mode 0600, never overwritten, and refused when the group or others can read them.
+
+Trusts the file system to keep mode 0600. Whoever reads a sealed file can only guess its
+passphrase; whoever can write it can destroy it, but not make it give another secret.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -34,11 +40,14 @@ _MAGIC = "alliance-hub key v1"
 _PASSES = 3
 _KIB = 64 * 1024
 _MAX_KIB = 1024 * 1024
+_KIND = re.compile(r"[a-z0-9-]{1,32}")
+_DAMAGED = "Restore it from a copy."
 
 
 def _cipher(passphrase: str, salt: bytes, passes: int, kib: int) -> AESGCM:
     kdf = Argon2id(salt=salt, length=32, iterations=passes, lanes=1, memory_cost=kib)
-    return AESGCM(kdf.derive(passphrase.encode()))
+    # An environment variable may hold bytes that are not UTF-8; they count as they are.
+    return AESGCM(kdf.derive(passphrase.encode("utf-8", "surrogatepass")))
 
 
 def _seal(kind: str, secret: bytes, passphrase: str) -> str:
@@ -54,8 +63,16 @@ def write_key(
     """Write a private key, durably; without a passphrase it is stored as it is.
 
     Raises:
-        KeyFileError: The file exists already.
+        KeyFileError: The file exists already, cannot be written, or would be sealed
+            with an empty passphrase. A file that was half written is gone.
     """
+    if not _KIND.fullmatch(kind):
+        raise AssertionError("the kind of a key is one lower-case word")
+    if passphrase == "":
+        # An empty variable is a mistake; a seal that anybody opens would hide it.
+        raise KeyFileError(
+            "the passphrase is empty", "Choose one, or none at all to store it plain."
+        )
     body = f"plain {to_base64(secret)}"
     if passphrase is not None:
         body = _seal(kind, secret, passphrase)
@@ -65,23 +82,43 @@ def write_key(
         raise KeyFileError(
             f"{path} exists already", "Keep it, or move it away first."
         ) from None
-    with os.fdopen(handle, "w") as file:
-        file.write(f"{_MAGIC}\n{kind}\n{body}\n")
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        _write(handle, path.parent, f"{_MAGIC}\n{kind}\n{body}\n")
+    except OSError as error:
+        # What is half written must not stand in the way of the next attempt.
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise KeyFileError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _write(handle: int, parent: Path, text: str) -> None:
+    with os.fdopen(handle, "w", encoding="ascii", newline="\n") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     # If we crash before this, the folder may forget the file, and nobody used it yet.
-    folder = os.open(path.parent, os.O_RDONLY)
+    folder = os.open(parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
 
 
-def read_key(path: Path, *, kind: str, passphrase: str | None = None) -> bytes:
+def read_key(
+    path: Path, *, kind: str, passphrase: str | Callable[[], str] | None = None
+) -> bytes:
     """Return the secret of a key file.
 
+    Args:
+        path: The file.
+        kind: What the caller needs it for; a key of another kind is refused.
+        passphrase: What opens a sealed file, or a function that asks for it and is
+            called for a sealed file only.
+
     Raises:
-        KeyFileError: Missing, readable by others, of another kind, or locked.
+        KeyFileError: Missing, readable by others, of another kind, damaged, or locked.
     """
     lines = _read(path).split("\n")
     if len(lines) != 4 or lines[0] != _MAGIC or lines[3]:
@@ -91,12 +128,12 @@ def read_key(path: Path, *, kind: str, passphrase: str | None = None) -> bytes:
     try:
         return _open(path, kind, lines[2].split(" "), passphrase)
     except EncodingError:
-        raise KeyFileError(f"{path} is damaged", "Restore it from a copy.") from None
+        raise KeyFileError(f"{path} is damaged", _DAMAGED) from None
 
 
 def _read(path: Path) -> str:
     try:
-        with path.open(encoding="ascii") as file:
+        with path.open(encoding="ascii", newline="\n") as file:
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_IMODE(mode) & 0o077:
                 raise KeyFileError(
@@ -105,25 +142,34 @@ def _read(path: Path) -> str:
             return file.read(10_000)
     except FileNotFoundError:
         raise KeyFileError(f"{path} does not exist") from None
+    except OSError as error:
+        raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise KeyFileError(f"{path} is not a key file") from None
 
 
-def _open(path: Path, kind: str, parts: list[str], passphrase: str | None) -> bytes:
+def _open(
+    path: Path,
+    kind: str,
+    parts: list[str],
+    passphrase: str | Callable[[], str] | None,
+) -> bytes:
     if parts[0] == "plain" and len(parts) == 2:
         return from_base64(parts[1])
     if parts[0] != "argon2id" or len(parts) != 6:
         raise KeyFileError(f"{path} is not a key file")
     if passphrase is None:
-        raise KeyFileError(
-            f"{path} is sealed", "Set HUB_PASSPHRASE or type the passphrase."
-        )
+        raise KeyFileError(f"{path} is sealed", "Set HUB_PASSPHRASE to its passphrase.")
+    phrase = passphrase() if callable(passphrase) else passphrase
     passes, kib = parse_decimal(parts[1], 100), parse_decimal(parts[2], _MAX_KIB)
     salt, nonce, sealed = (from_base64(p) for p in parts[3:])
     try:
-        cipher = _cipher(passphrase, salt, passes, kib)
+        cipher = _cipher(phrase, salt, passes, kib)
         return cipher.decrypt(nonce, sealed, kind.encode())
-    except (InvalidTag, ValueError):
+    except ValueError:
+        # The libraries refuse parameters and sizes that we never write.
+        raise KeyFileError(f"{path} is damaged", _DAMAGED) from None
+    except InvalidTag:
         raise KeyFileError(
             f"{path} cannot be unsealed", "Check the passphrase."
         ) from None

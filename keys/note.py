@@ -1,4 +1,4 @@
-"""Signed notes (C2SP signed-note v1.0.0) and verifier keys.
+r"""Signed notes (C2SP signed-note v1.0.0) and verifier keys.
 
 A note is a text that ends in a newline, an empty line, and signature lines::
 
@@ -8,14 +8,23 @@ A note is a text that ends in a newline, an empty line, and signature lines::
 
 The signed message is the text with its final newline. A key ID is the first four bytes
 of SHA-256(name, newline, type byte, public key); a verifier key ("vkey") is
-``<name>+<key ID in hex>+<base64 of type byte and public key>``.
+``<name>+<key ID in hex>+<base64 of type byte and public key>``. A private key has the
+form that Go's tools use: ``PRIVATE+KEY+<name>+<key ID>+<base64 of 0x01 and seed>``.
 
-Limits: one megabyte and 100 signature lines.
+Limits: one megabyte and 100 signature lines; no control character but the newline.
+Whatever :func:`render_note` returns, :func:`parse_note` reads back as it was.
+
+>>> signer = NoteSigner("EnochRoot", Signer.from_seed(bytes(32)))
+>>> signer.vkey.render()
+'EnochRoot+af0cfe78+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop'
+>>> open_note(sign_note("one\n", signer), [signer.vkey]).text
+'one\n'
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -32,11 +41,16 @@ __all__ = [
     "Signature",
     "VerifierKey",
     "add_signatures",
+    "check_key_name",
+    "encode_text",
     "key_id",
     "open_note",
     "parse_note",
+    "parse_signature",
+    "parse_skey",
     "parse_vkey",
     "render_note",
+    "render_skey",
     "sign_note",
 ]
 
@@ -45,16 +59,36 @@ COSIGNATURE_V1 = 0x04
 MAX_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 _PREFIX = "— "
+_KINDS = (ED25519, COSIGNATURE_V1)
+# A lone surrogate fits into a str but not into UTF-8, so no note can carry it.
+_NOT_TEXT = re.compile("[\x00-\x09\x0b-\x1f\ud800-\udfff]")
 
 
 def check_key_name(name: str) -> None:
     """Refuse a name that a signature line cannot carry.
 
     Raises:
-        NoteError: Empty, or with a space or a plus sign.
+        NoteError: Empty, or with a space, a plus sign or what no note may hold.
     """
+    # SPEC: signed-note: a key name is not empty and has no Unicode space and no "+".
     if not name or "+" in name or any(c.isspace() for c in name):
-        raise NoteError(f"not a key name: {name!r}")
+        raise NoteError(f"not a key name: {name[:80]!r}")
+    # A name that a note refuses would make lines that nobody can read back.
+    if _NOT_TEXT.search(name):
+        raise NoteError("a key name has a control character")
+
+
+def encode_text(text: str) -> bytes:
+    """Return the bytes that a signature over the text of a note covers.
+
+    Raises:
+        NoteError: It does not end in a newline, or has a control character.
+    """
+    if not text.endswith("\n"):
+        raise NoteError("the text of a note ends in a newline")
+    if _NOT_TEXT.search(text):
+        raise NoteError("a note has a control character")
+    return text.encode()
 
 
 def key_id(name: str, kind: int, public: bytes) -> bytes:
@@ -64,11 +98,20 @@ def key_id(name: str, kind: int, public: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A name, a signature type and a public key."""
+    """A name, a signature type and a public key.
+
+    Raises:
+        NoteError: Not a key name, another type, or not 32 bytes.
+    """
 
     name: str
     kind: int
     public: bytes
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
+        if self.kind not in _KINDS or len(self.public) != 32:
+            raise NoteError("the verifier key has an unknown type")
 
     @property
     def key_id(self) -> bytes:
@@ -89,13 +132,10 @@ def parse_vkey(text: str) -> VerifierKey:
     """
     try:
         name, hint, body = text.split("+", 2)
-        check_key_name(name)
-        data = from_base64(body)
         expected = from_hex(hint, 4)
+        data = from_base64(body, 33)
     except (ValueError, EncodingError):
         raise NoteError("not a verifier key: expected name+id+key") from None
-    if len(data) != 33 or data[0] not in (ED25519, COSIGNATURE_V1):
-        raise NoteError("the verifier key has an unknown type")
     key = VerifierKey(name, data[0], data[1:])
     if key.key_id != expected:
         raise NoteError("the key ID does not belong to the verifier key")
@@ -104,11 +144,20 @@ def parse_vkey(text: str) -> VerifierKey:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One signature line: a name, a key ID and what follows it."""
+    """One signature line: a name, a key ID and what follows it.
+
+    Raises:
+        NoteError: Not a key name, not a key ID, or nothing follows it.
+    """
 
     name: str
     key_id: bytes
     body: bytes
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
+        if len(self.key_id) != 4 or not self.body:
+            raise NoteError("a signature is too short")
 
     def render(self) -> str:
         """Return the line, newline included."""
@@ -124,13 +173,10 @@ def parse_signature(line: str) -> Signature:
     if not line.startswith(_PREFIX):
         raise NoteError("a signature line starts with an em dash and a space")
     name, _, body = line[len(_PREFIX) :].partition(" ")
-    check_key_name(name)
     try:
         data = from_base64(body)
     except EncodingError:
         raise NoteError("a signature is not base64") from None
-    if len(data) < 5:
-        raise NoteError("a signature is too short")
     return Signature(name, data[:4], data[4:])
 
 
@@ -142,14 +188,15 @@ class Note:
     signatures: tuple[Signature, ...]
 
 
-def _check_text(raw: bytes) -> str:
+def _decode(raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
         raise NoteError("a note has at most one megabyte")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise NoteError("a note is UTF-8") from None
-    if any(c < " " and c != "\n" for c in text):
+    # SPEC: signed-note: no byte below 0x20 except newline.
+    if _NOT_TEXT.search(text):
         raise NoteError("a note has a control character")
     return text
 
@@ -161,7 +208,7 @@ def parse_note(raw: bytes) -> Note:
         NoteError: Not a signed note.
     """
     # SPEC: signed-note: the signature block starts after the LAST empty line.
-    head, gap, tail = _check_text(raw).rpartition("\n\n")
+    head, gap, tail = _decode(raw).rpartition("\n\n")
     if not gap or not tail.endswith("\n"):
         raise NoteError("a note is a text, an empty line and signature lines")
     lines = tail[:-1].split("\n")
@@ -171,16 +218,32 @@ def parse_note(raw: bytes) -> Note:
 
 
 def render_note(note: Note) -> bytes:
-    """Return the bytes of a note."""
-    return (note.text + "\n" + "".join(s.render() for s in note.signatures)).encode()
+    """Return the bytes of a note.
+
+    Raises:
+        NoteError: No note says this: the bytes would not be read back as they were.
+    """
+    lines = "".join(s.render() for s in note.signatures)
+    raw = encode_text(note.text) + b"\n" + lines.encode()
+    # Without signature lines, the text's own end could be taken for them.
+    if parse_note(raw) != note:
+        raise NoteError("the note would be read as another one")
+    return raw
 
 
 @dataclass(frozen=True, slots=True)
 class NoteSigner:
-    """A private key with the name under which it signs notes."""
+    """A private key with the name under which it signs notes.
+
+    Raises:
+        NoteError: Not a key name.
+    """
 
     name: str
     signer: Signer
+
+    def __post_init__(self) -> None:
+        check_key_name(self.name)
 
     @property
     def vkey(self) -> VerifierKey:
@@ -188,14 +251,47 @@ class NoteSigner:
         return VerifierKey(self.name, ED25519, self.signer.public)
 
     def sign(self, text: str) -> Signature:
-        """Return the signature line for ``text``."""
-        return Signature(self.name, self.vkey.key_id, self.signer.sign(text.encode()))
+        """Return the signature line for ``text``.
+
+        Raises:
+            NoteError: It is not the text of a note.
+        """
+        body = self.signer.sign(encode_text(text))
+        return Signature(self.name, self.vkey.key_id, body)
+
+
+def parse_skey(text: str) -> NoteSigner:
+    """Read a private key in the form of Go's tools and check its key ID.
+
+    Raises:
+        NoteError: Not such a key, or a wrong key ID. The message never quotes it.
+    """
+    try:
+        private, key, name, hint, body = text.split("+", 4)
+        expected = from_hex(hint, 4)
+        data = from_base64(body, 33)
+    except (ValueError, EncodingError):
+        raise NoteError("not a private key: expected PRIVATE+KEY+name+id+key") from None
+    if (private, key, data[0]) != ("PRIVATE", "KEY", ED25519):
+        raise NoteError("not a private Ed25519 key")
+    signer = NoteSigner(name, Signer.from_seed(data[1:]))
+    if signer.vkey.key_id != expected:
+        raise NoteError("the key ID does not belong to the private key")
+    return signer
+
+
+def render_skey(signer: NoteSigner) -> str:
+    """Return the private key in the form of Go's tools; it is a secret."""
+    body = to_base64(bytes([ED25519]) + signer.signer.seed)
+    return f"PRIVATE+KEY+{signer.name}+{signer.vkey.key_id.hex()}+{body}"
 
 
 def sign_note(text: str, *signers: NoteSigner) -> bytes:
-    """Return a note over ``text`` (which ends in a newline) by all signers."""
-    if not text.endswith("\n"):
-        raise AssertionError("the text of a note ends in a newline")
+    """Return a note over ``text`` (which ends in a newline) by all signers.
+
+    Raises:
+        NoteError: Not the text of a note, nobody to sign it, or too many.
+    """
     return render_note(Note(text, tuple(s.sign(text) for s in signers)))
 
 
@@ -203,16 +299,16 @@ def add_signatures(raw: bytes, *signatures: Signature) -> bytes:
     """Return the note with further signature lines, each at most once.
 
     Raises:
-        NoteError: ``raw`` is not a note.
+        NoteError: ``raw`` is not a note, or has no room for them.
     """
     note = parse_note(raw)
-    new = tuple(s for s in signatures if s not in note.signatures)
-    return render_note(Note(note.text, note.signatures + new))
+    new = dict.fromkeys(s for s in signatures if s not in note.signatures)
+    return render_note(Note(note.text, (*note.signatures, *new)))
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedNote:
-    """A text with the signatures that verified and those of unknown keys."""
+    """A text with the keys whose signatures verified, and the lines of unknown keys."""
 
     text: str
     verified: tuple[VerifierKey, ...]
@@ -224,14 +320,16 @@ def open_note(raw: bytes, known: Iterable[VerifierKey]) -> OpenedNote:
 
     Raises:
         NoteError: Not a signed note.
-        SignatureError: A known key's signature fails, or no known key signed.
+        SignatureError: A known key's signature fails, no known key signed, or two
+            known keys share a name and key ID.
     """
     note = parse_note(raw)
-    message = note.text.encode()
-    by_hint = {(k.name, k.key_id): k for k in known}
+    message = encode_text(note.text)
+    by_hint = _by_hint(known)
     verified: dict[VerifierKey, None] = {}
     others = []
     for line in note.signatures:
+        # SPEC: signed-note: ignore a line unless name and key ID match a known key.
         key = by_hint.get((line.name, line.key_id))
         if key is None:
             others.append(line)
@@ -242,6 +340,16 @@ def open_note(raw: bytes, known: Iterable[VerifierKey]) -> OpenedNote:
     if not verified:
         raise SignatureError("no known key signed the note")
     return OpenedNote(note.text, tuple(verified), tuple(others))
+
+
+def _by_hint(known: Iterable[VerifierKey]) -> dict[tuple[str, bytes], VerifierKey]:
+    found: dict[tuple[str, bytes], VerifierKey] = {}
+    for key in known:
+        # A key ID has 32 bits, so the owner of a name can search two keys that share
+        # one; neither may stand in for the other.
+        if found.setdefault((key.name, key.key_id), key) != key:
+            raise SignatureError(f"two known keys are called {key.name} alike")
+    return found
 
 
 def _verify(key: VerifierKey, line: Signature, message: bytes) -> None:
