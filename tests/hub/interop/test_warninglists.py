@@ -1,0 +1,99 @@
+"""Warning lists hold what they say, and nothing that only looks similar."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hub.errors import MalformedError
+from hub.interop.warninglists import (
+    is_shared_host,
+    is_shared_site,
+    parse_warning_list,
+    shared_hosts,
+)
+
+DATA = Path(__file__).parents[4] / "shared" / "data" / "warninglists"
+
+
+def matcher(kind, *values):
+    body = {"name": "n", "type": kind, "version": 1, "list": values}
+    return parse_warning_list(json.dumps(body).encode()).match
+
+
+def test_hostnames_hold_for_the_host_and_below():
+    match = matcher("hostname", "Host.Example", ".other.example")
+    assert match("domain", "host.example") == "host.example"
+    assert match("domain", "a.b.host.example") == "host.example"
+    assert match("url", "a.other.example:8080/x") == "other.example"
+    assert match("url", "shop.example/host.example") is None
+    assert match("email", "a@host.example") == "host.example"
+    assert match("domain", "myhost.example") is None
+    assert match("domain", "example") is None
+    assert match("seller", "host.example") is None
+
+
+def test_strings_substrings_and_patterns():
+    assert matcher("string", "A@shop.example")("email", "a@shop.example")
+    assert not matcher("string", "a@shop")("email", "a@shop.example")
+    assert matcher("substring", "SHOP")("domain", "my-shop.example") == "shop"
+    match = matcher("regex", "/^(abuse|noc)\\@.*$/i", "^x")
+    assert match("email", "abuse@shop.example")
+    assert match("domain", "x.example") == "^x"
+    assert match("email", "my-abuse@shop.example") is None
+
+
+def test_networks():
+    match = matcher("cidr", "192.0.2.0/25", "198.51.100.7", "2001:db8::/32")
+    assert match("ip", "192.0.2.127") == "192.0.2.0/25"
+    assert match("ip", "192.0.2.128") is None
+    assert match("ip", "198.51.100.7") == "198.51.100.7/32"
+    assert match("ip", "2001:db8::1") == "2001:db8::/32"
+    assert match("domain", "shop.example") is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"[]",
+        b"[" * 100_000,
+        b'{"name": "n", "type": "hostname"}',
+        b'{"name": "n", "type": "other", "list": []}',
+        b'{"name": "n", "type": "string", "list": [1]}',
+        b'{"name": "n", "type": "string", "list": "abc"}',
+        b'{"name": "n", "type": "regex", "list": ["/(/"]}',
+        b'{"name": "n", "type": "cidr", "list": ["shop.example"]}',
+        b'{"name": "n", "type": [], "list": []}',
+    ],
+)
+def test_what_is_no_warning_list(raw):
+    with pytest.raises(MalformedError, match="warning list"):
+        parse_warning_list(raw)
+
+
+def test_shared_hosts_ship():
+    assert is_shared_host("url", "linktr.ee/somebody")
+    assert is_shared_host("domain", "shop1.myshopify.com")
+    assert not is_shared_host("domain", "shop.example")
+    assert shared_hosts().kind == "hostname"
+
+
+def test_sites_of_shared_hosts():
+    """A name of one's own under a builder is not shared; what lies above a host is."""
+    assert is_shared_site("linktr.ee")
+    assert is_shared_site("google.com")
+    assert not is_shared_site("shop1.myshopify.com")
+    assert not is_shared_site("shop.example")
+
+
+def test_real_warning_lists():
+    """Every list of the MISP project is read, and holds an element of its own."""
+    files = sorted(DATA.glob("*.json"))
+    if not files:
+        pytest.skip("the warning lists are not here")
+    for file in files:
+        found = parse_warning_list(file.read_bytes())
+        first = json.loads(file.read_bytes())["list"][0]
+        if found.kind in ("hostname", "string"):
+            assert found.match("domain", first.lower().strip(".")), file.name
