@@ -1,55 +1,134 @@
-"""ristretto255 of libsodium by ctypes, on contiguous buffers.
+"""Finds libsodium and describes the ristretto255 functions that we call by ctypes.
 
 The system's library (1.0.18 or newer) is used when there is one, else the one that the
-``rbcl`` wheel carries. Each call releases the interpreter's lock, and the library is
-safe to use from several threads once ``sodium_init`` returned.
+``rbcl`` wheel carries. The environment variable ``ALLIANCE_HUB_SODIUM`` may say
+``system`` or ``rbcl`` to insist on one of them.
+
+The library is trusted with every secret of a token key and with every blind. Each call
+releases the interpreter's lock, so other threads run meanwhile, and the library may be
+used from several threads once ``sodium_init`` returned. It gets bare addresses: whoever
+calls it checks lengths first, as ``keys/voprf.py`` does.
 """
 
 from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import importlib
+import os
+import tempfile
+from collections.abc import Iterator
 
 from keys.errors import TokenError
 
-__all__ = ["lib"]
+__all__ = ["lib", "load"]
 
-
-def _wheel() -> ctypes.CDLL:
-    from rbcl import bindings  # noqa: PLC0415 - The import unpacks a library.
-
-    library: ctypes.CDLL = getattr(bindings, "_sodium", bindings)
-    return library
-
-
-def _load() -> ctypes.CDLL:
-    name = ctypes.util.find_library("sodium")
-    for candidate in (name, "libsodium.so.23", "libsodium.so.26", "libsodium.dylib"):
-        if candidate is None:
-            continue
-        try:
-            found = ctypes.CDLL(candidate)
-            found.crypto_core_ristretto255_from_hash  # noqa: B018 - Old ones lack it.
-        except (OSError, AttributeError):
-            continue
-        return found
-    return _wheel()
-
-
-lib = _load()
-if lib.sodium_init() < 0:
-    raise TokenError("libsodium cannot be initialised")
-_P = ctypes.c_void_p
-for _name, _count in {
-    "crypto_core_ristretto255_from_hash": 2,
+VARIABLE = "ALLIANCE_HUB_SODIUM"
+_NAMES = (
+    "libsodium.so.23",
+    "libsodium.so.26",
+    "libsodium.23.dylib",
+    "libsodium.26.dylib",
+    "libsodium.dll",
+)
+_POINTERS = {
     "crypto_core_ristretto255_add": 3,
-    "crypto_core_ristretto255_sub": 3,
+    "crypto_core_ristretto255_from_hash": 2,
     "crypto_core_ristretto255_is_valid_point": 1,
+    "crypto_core_ristretto255_scalar_add": 3,
     "crypto_core_ristretto255_scalar_invert": 2,
     "crypto_core_ristretto255_scalar_mul": 3,
     "crypto_core_ristretto255_scalar_reduce": 2,
+    "crypto_core_ristretto255_scalar_sub": 3,
     "crypto_scalarmult_ristretto255": 3,
     "crypto_scalarmult_ristretto255_base": 2,
-}.items():
-    getattr(lib, _name).argtypes = [_P] * _count
-    getattr(lib, _name).restype = ctypes.c_int
+}
+_WITHOUT_RESULT = frozenset(
+    f"crypto_core_ristretto255_scalar_{verb}"
+    for verb in ("add", "mul", "reduce", "sub")
+)
+
+
+def _describe(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Declare what we call; an AttributeError tells of a library that is too old."""
+    for name, count in _POINTERS.items():
+        function = getattr(library, name)
+        function.argtypes = [ctypes.c_void_p] * count
+        function.restype = None if name in _WITHOUT_RESULT else ctypes.c_int
+    library.sodium_version_string.restype = ctypes.c_char_p
+    if library.sodium_init() < 0:
+        raise OSError("sodium_init failed")
+    return library
+
+
+def _names() -> Iterator[str]:
+    yield from _NAMES
+    # This starts programs (ldconfig, a compiler), so it is asked only after the names.
+    found = ctypes.util.find_library("sodium")
+    if found:
+        yield found
+
+
+def _system() -> ctypes.CDLL:
+    for name in _names():
+        try:
+            return _describe(ctypes.CDLL(name))
+        except (OSError, AttributeError):
+            continue
+    raise TokenError(
+        "no libsodium 1.0.18 or newer is installed",
+        advice="Install it (Debian: apt install libsodium23), or the wheel rbcl.",
+    )
+
+
+def _wheel() -> ctypes.CDLL:
+    """Load the library of the ``rbcl`` wheel and leave no copy of it behind.
+
+    The wheel holds the library as text; each process that imports it writes a new file
+    of 2.8 MB to the folder for temporary files and never removes it. So it gets a
+    folder of its own, which goes again: once loaded, a library does not need its file.
+    """
+    usual = tempfile.gettempdir()
+    try:
+        # Windows keeps the file of a loaded library, whatever we want.
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            tempfile.tempdir = folder
+            # The wheel has no public name for the library.
+            wheel = importlib.import_module("rbcl._sodium")
+            library: ctypes.CDLL = wheel._sodium  # noqa: SLF001
+        return _describe(library)
+    except (ImportError, OSError, AttributeError) as error:
+        raise TokenError(
+            f"the libsodium of the wheel rbcl does not load: {error}",
+            advice="Install the system's libsodium, or set TMPDIR to a folder from "
+            "which programs may run.",
+        ) from None
+    finally:
+        tempfile.tempdir = usual
+
+
+def load(source: str = "") -> ctypes.CDLL:
+    """Return libsodium, ready for use.
+
+    Args:
+        source: ``system``, ``rbcl``, or empty for the first that works.
+
+    Raises:
+        TokenError: There is none, or the source is called otherwise.
+    """
+    if source == "system":
+        return _system()
+    if source == "rbcl":
+        return _wheel()
+    if source:
+        raise TokenError(
+            f"{VARIABLE} is {source!r}",
+            advice=f"Set {VARIABLE} to system or rbcl, or remove it.",
+        )
+    try:
+        return _system()
+    except TokenError:
+        return _wheel()
+
+
+lib = load(os.environ.get(VARIABLE, ""))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib import import_module
 from itertools import combinations
 from pathlib import Path
@@ -127,3 +130,22 @@ def test_our_server_answers_an_outside_client():
     blinding = voprf.blind([b"input"])
     ours = voprf.evaluate(secret, public, blinding.elements).elements
     assert voprf.finalise(blinding, [(1, ours)]) == [found]
+
+
+def test_the_wheel_serves_where_the_system_has_no_libsodium(tmp_path):
+    """The same vectors under the wheel's library, and no copy of it left behind."""
+    code = (
+        "from keys import voprf; s = voprf.derive_key(bytes([0xA3]) * 32, b'test key');"
+        "print(voprf.public_of(s).hex())"
+    )
+    environ = {"ALLIANCE_HUB_SODIUM": "rbcl", "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == SUITE["pkSm"]
+    assert not list(tmp_path.iterdir())
