@@ -55,7 +55,7 @@ def authenticate(
         RefusedError: A signature or bearer token is there and is not good.
     """
     if headers.get("Authorization", "").startswith("Bearer "):
-        return _bearer(node, headers["Authorization"][7:].strip(), now)
+        return _bearer(directory, node, headers["Authorization"][7:].strip(), now)
     if "Signature" not in headers and "Signature-Input" not in headers:
         return ANONYMOUS
 
@@ -89,7 +89,7 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _bearer(node: NodeState, secret: str, now: int) -> Caller:
+def _bearer(directory: Directory, node: NodeState, secret: str, now: int) -> Caller:
     token = node.find_bearer(_digest(secret))
     if token is None or token.revoked is not None or token.expires <= now:
         raise RefusedError(
@@ -97,6 +97,8 @@ def _bearer(node: NodeState, secret: str, now: int) -> Caller:
             code="bad-bearer",
             advice="Ask the node's operator for a new one: hub access new.",
         )
+    if not directory.has_access(token.owner):
+        raise RefusedError(f"{token.owner} left the alliance", code="bad-bearer")
     return Caller(token.owner)
 
 

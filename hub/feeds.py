@@ -65,7 +65,7 @@ def authorise(directory: Directory, feed: str, first: int, header: bytes) -> Ope
         raise RefusedError(
             f"the key {batch.signer} is closed",
             code="closed-key",
-            advice="Sign with an open key, or register one: hub key add.",
+            advice="Sign with an open key of this member, or ask the officers.",
         )
     return batch
 

@@ -376,3 +376,17 @@ def test_headers_are_told_from_entries(node):
     assert (batch.note.count, batch.void) == (1, False)
     assert json.loads(line)["kind"] == "batch"
     assert FixedClock(3).now() == 3
+
+
+def test_a_bearer_token_ends_with_its_owners_membership(node):
+    """It reads as its owner does, and no longer."""
+    from hub.access import new_bearer
+
+    secret, row = new_bearer("script", "member/maison", days=1, now=NOW)
+    with node.hub.store.write() as tx:
+        tx.node.add_bearer(row)
+    headers = {"Authorization": f"Bearer {secret}"}
+    path = "/v1/feeds/maison/entries"
+    assert node.web.get(path, headers=headers).status_code == 200
+    node.registry(registry_entry("member-left", NOW, name="maison", reports="stand"))
+    assert node.web.get(path, headers=headers).status_code == 401
