@@ -7,7 +7,7 @@ The system's library (1.0.18 or newer) is used when there is one, else the one t
 The library is trusted with every secret of a token key and with every blind. Each call
 releases the interpreter's lock, so other threads run meanwhile, and the library may be
 used from several threads once ``sodium_init`` returned. It gets bare addresses: whoever
-calls it checks lengths first, as ``keys/voprf.py`` does.
+calls it checks lengths first, which only :mod:`keys.ristretto` does.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ _NAMES = (
 _POINTERS = {
     "crypto_core_ristretto255_add": 3,
     "crypto_core_ristretto255_from_hash": 2,
-    "crypto_core_ristretto255_is_valid_point": 1,
     "crypto_core_ristretto255_scalar_add": 3,
     "crypto_core_ristretto255_scalar_invert": 2,
     "crypto_core_ristretto255_scalar_mul": 3,
@@ -93,9 +92,7 @@ def _wheel() -> ctypes.CDLL:
         # Windows keeps the file of a loaded library, whatever we want.
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             tempfile.tempdir = folder
-            # The wheel has no public name for the library.
-            wheel = importlib.import_module("rbcl._sodium")
-            library: ctypes.CDLL = wheel._sodium  # noqa: SLF001
+            library: ctypes.CDLL = importlib.import_module("rbcl._sodium")._sodium  # noqa: SLF001 - The wheel has no public name for it.
         return _describe(library)
     except (ImportError, OSError, AttributeError) as error:
         raise TokenError(
