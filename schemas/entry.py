@@ -1,21 +1,61 @@
-"""Entries of members' feeds, one schema for each kind.
+r"""Entries of members' feeds, one schema for each kind: the format of a line.
 
-``report`` says that an identifier belongs to a counterfeit seller, ``withdrawal`` takes
-a case or an entry back, ``dispute`` contradicts another member's report, ``action``
-says what was done, ``erasure`` orders lines of the own feed to be erased.
+Every entry has ``kind``, ``salt`` (base64 of 16 random bytes) and ``at`` (UTC time, the
+author's claim) beside the fields of its kind, which the schemas below describe. A line:
+
+>>> from schemas.fast import check_line
+>>> entry = check_line(
+...     b'{"kind":"withdrawal","salt":"AAAAAAAAAAAAAAAAAAAAAA==",'
+...     b'"at":"2026-11-24T08:00:00Z","case":"abcdefghijklmnop","reason":"resolved"}'
+... )
+>>> entry["case"]
+'abcdefghijklmnop'
+
+Unknown keys are refused when a line is published and ignored when it is read from a
+mirror, as is an unknown kind, so that kinds and fields can be added later. ``batch``
+(the header of a batch) and ``tombstone`` (what a node serves in place of an erased
+line) are no kinds of entries.
+
+What a schema cannot see is checked by the feed's home: that ``at`` lies at most five
+minutes ahead, ``valid_until`` within the policy's limit, ``key`` is of the type's
+class, and that what an entry refers to is there.
 """
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import fields, validate
 
-from schemas.base import ENTRY_NAME, NAME, Base64, EntrySchema, Number, Time, Word
+from schemas.base import (
+    ENTRY_NAME,
+    MEMBER,
+    TOKEN_KEY,
+    Base64,
+    Entry,
+    EntrySchema,
+    Kind,
+    Number,
+    OneOf,
+    Problem,
+    StrictSchema,
+    Text,
+    Time,
+    Word,
+)
+from schemas.freetext import find_identifier
 
-__all__ = ["BASES", "MEMBER_SCHEMAS", "REASONS", "TLP", "check_rules"]
+__all__ = [
+    "ACTIONS",
+    "BASES",
+    "CHANNELS",
+    "DISPUTE_REASONS",
+    "GROUNDS",
+    "KINDS",
+    "MEMBER_SCHEMAS",
+    "REASONS",
+    "TLP",
+]
 
 BASES = (
     "court-judgment",
@@ -49,167 +89,217 @@ ACTIONS = (
     "judgment",
     "referral",
 )
+CHANNELS = ("online", "offline")
 GROUNDS = ("data-subject-request", "court-order", "member-request", "unlawful", "other")
 TLP = ("clear", "green", "amber", "amber+strict")
 
-_MAIL = re.compile(r"[^\s@]@[^\s@]+\.[^\s@]")
-_LINK = re.compile(r"[A-Za-z]:/|[A-Za-z0-9]\.[A-Za-z]{2,}/")
-# A telephone or account number: eight digits with little between them. Every IBAN
-# but those that spell an account in letters has such a run too.
-_NUMBER = re.compile(r"\d(?:[ ()./-]{0,3}\d){7}")
-# The search starts at digits, which are rare, and looks back from there.
-_IBAN = re.compile(r"\d\d(?<=\b[A-Za-z]{2}\d\d)(?: ?[A-Za-z0-9]{4}){3}")
-_DATE = re.compile(r"\b(?:19|20)\d\d-[01]\d-[0-3]\d(?![\d-])")
 
-Entry = dict[str, Any]
-
-
-def holds_identifier(note: str) -> bool:
-    """Tell whether a text looks like it holds a mail address, link or number.
-
-    It stops slips, not intent: whoever wants to smuggle a number can spell it.
-    """
-    if not note.isascii():
-        # Full-width and other variant forms are read as what they look like.
-        note = unicodedata.normalize("NFKC", note)
-    if "@" in note and _MAIL.search(note):
-        return True
-    if ("/" in note and _LINK.search(note)) or "www." in note.lower():
-        return True
-    if _IBAN.search(note):
-        return True
-    return bool(_NUMBER.search(note) and _NUMBER.search(_DATE.sub("date", note)))
-
-
-def check_rules(entry: Entry) -> tuple[str, str] | None:
-    """Return (field, problem) of a rule that no field states alone, or None."""
+def _note_problem(entry: Entry) -> Problem:
     note = entry.get("note")
-    if note and holds_identifier(note):
-        return "note", "looks like it holds an identifier; identifiers never travel"
-    kind = entry.get("kind")
-    if kind == "withdrawal" and ("case" in entry) == ("entry" in entry):
-        return "case", "name a case or an entry"
-    if kind == "action" and ("case" in entry) == ("token" in entry):
-        return "case", "name a case or a token"
-    if kind == "action":
-        # A token says nothing without the key it was made with.
-        for name in ("type", "key"):
-            if (name in entry) != ("token" in entry):
-                return name, "goes with a token, and a token with it"
+    found = find_identifier(note) if note else None
+    if found:
+        return "note", f"looks like it holds {found}; take it out, only tokens travel"
     return None
 
 
-def _case(**more: Any) -> fields.String:
-    return Word("^[a-z2-7]{16}$", "16 of a-z and 2-7 expected", **more)
+def _one_problem(entry: Entry, one: str, other: str) -> Problem:
+    if (one in entry) == (other in entry):
+        return one, f"give exactly one of {one} and {other}"
+    return None
 
 
-def _type(**more: Any) -> fields.String:
-    return Word(NAME, "an identifier type expected", **more)
+def _case(**more: Any) -> Word:
+    return Word("[a-z2-7]{16}", "a case of 16 characters of a-z and 2-7", **more)
 
 
-def _key(**more: Any) -> fields.String:
-    return Word("^(open|scarce)-[0-9]{1,6}$", "a token key expected", **more)
+def _type(**more: Any) -> Word:
+    return Word("[a-z0-9-]{1,32}", "a type of identifier such as domain", **more)
+
+
+def _token_key(**more: Any) -> Word:
+    return Word(TOKEN_KEY, "a token key such as open-1", **more)
 
 
 def _words(most: int) -> fields.List[Any]:
-    word = fields.String(validate=validate.Length(1, 100))
-    return fields.List(word, validate=validate.Length(0, most))
+    return fields.List(Text(1, 100), validate=validate.Length(0, most))
 
 
 def _countries() -> fields.List[Any]:
-    code = Word("^[A-Z]{2}$", "a two-letter country code expected")
+    # The list of countries changes; a mirror that does not know a new one must not
+    # void the entry, so only the form of a code is checked.
+    code = Word("[A-Z]{2}", "an ISO 3166 code of two capital letters such as FR")
     return fields.List(code, validate=validate.Length(0, 250))
 
 
-def _one_of(values: tuple[str, ...], *, required: bool = True) -> fields.String:
-    return fields.String(required=required, validate=validate.OneOf(values))
+def _note() -> Text:
+    return Text(0, 500, lines=True)
 
 
-class _Member(EntrySchema):
-    @validates_schema
-    def _rules(self, data: Entry, **_more: Any) -> None:
-        problem = check_rules(data)
-        if problem:
-            raise ValidationError(problem[1], problem[0])
+class Evidence(StrictSchema):
+    """A file that stays at the member: ``sha256`` in hex, and ``media_type``."""
+
+    sha256 = Word(
+        "[0-9a-f]{64}", "a SHA-256 of 64 lower-case hex digits", required=True
+    )
+    media_type = Word(
+        "[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,126}",
+        "a media type such as application/pdf",
+        required=True,
+    )
 
 
-class Evidence(Schema):
-    """A file that stays at the member: its SHA-256 and media type."""
+class Report(EntrySchema):
+    """An identifier belongs to a seller of counterfeits.
 
-    sha256 = Word("^[0-9a-f]{64}$", "64 hex digits expected", required=True)
-    media_type = Word("^[a-z0-9.+-]+/[a-z0-9.+-]+$", "a media type expected")
+    Required:
+        type: The type of identifier (``domain``, ``phone``, ``iban``, …).
+        token: Its token, 32 bytes.
+        key: The token key that made the token, such as ``open-1``.
+        case: What joins the identifiers of one seller: 80 random bits in base 32.
+        basis: What the report rests on, one of ``BASES``.
+        confidence: 0 to 100, as in STIX.
+        valid_until: When the report ends by itself.
 
+    Optional:
+        goods: Nice classes, 1 to 45.
+        brands: Brands that were copied.
+        marketplaces: Where the seller sells.
+        countries: ISO 3166 codes of two letters.
+        first_seen: A time or a day.
+        last_seen: A time or a day.
+        tlp: TLP 2.0, one of ``TLP``; amber when absent; red cannot be published.
+        evidence: Files that stay at the member, each by SHA-256 and media type.
+        note: Up to 500 characters, without identifiers.
+    """
 
-class Report(_Member):
-    """An identifier of a counterfeit seller, as a token."""
+    @staticmethod
+    def rule(entry: Entry) -> Problem:
+        """Return (field, problem) if there is one."""
+        return _note_problem(entry)
 
-    kind = _one_of(("report",))
+    kind = Kind("report")
     type = _type(required=True)
     token = Base64(32, required=True)
-    key = _key(required=True)
+    key = _token_key(required=True)
     case = _case(required=True)
-    basis = _one_of(BASES)
+    basis = OneOf(BASES, required=True)
     confidence = Number(0, 100, required=True)
     valid_until = Time(required=True)
     goods = fields.List(Number(1, 45), validate=validate.Length(0, 45))
     brands = _words(50)
     marketplaces = _words(50)
     countries = _countries()
-    first_seen = Time(date=True)
-    last_seen = Time(date=True)
-    tlp = _one_of(TLP, required=False)
+    first_seen = Time(day=True)
+    last_seen = Time(day=True)
+    tlp = OneOf(TLP)
     evidence = fields.List(fields.Nested(Evidence), validate=validate.Length(0, 50))
-    note = fields.String(validate=validate.Length(0, 500))
+    note = _note()
 
 
-class Withdrawal(_Member):
-    """Takes back a case, or one own report, dispute or action."""
+class Withdrawal(EntrySchema):
+    """Takes back a case, or one own report, dispute or action.
 
-    kind = _one_of(("withdrawal",))
+    Required:
+        case: The own case; or
+        entry: the name of one own entry, such as ``maison/1234``. Exactly one of them.
+        reason: One of ``REASONS``.
+
+    Optional:
+        note: Up to 500 characters, without identifiers.
+    """
+
+    @staticmethod
+    def rule(entry: Entry) -> Problem:
+        """Return (field, problem) if there is one."""
+        return _one_problem(entry, "case", "entry") or _note_problem(entry)
+
+    kind = Kind("withdrawal")
     case = _case()
-    entry = Word(ENTRY_NAME, "an entry name expected")
-    reason = _one_of(REASONS)
-    note = fields.String(validate=validate.Length(0, 500))
+    entry = Word(ENTRY_NAME, "the name of an entry such as maison/1234")
+    reason = OneOf(REASONS, required=True)
+    note = _note()
 
 
-class Reference(Schema):
-    """Another member's entry, checked against the log."""
+class Reference(StrictSchema):
+    """Another member's entry: ``feed``, ``entry`` (its index), ``digest``."""
 
-    feed = Word(NAME, "a feed expected", required=True)
+    feed = Word(MEMBER, "a member's feed", required=True)
     entry = Number(0, required=True)
     digest = Base64(32, required=True)
 
 
-class Dispute(_Member):
-    """Contradicts another member's report."""
+class Dispute(EntrySchema):
+    """Contradicts another member's report.
 
-    kind = _one_of(("dispute",))
+    Required:
+        report: A reference ``{feed, entry, digest}``, checked against the log.
+        reason: One of ``DISPUTE_REASONS``.
+
+    Optional:
+        note: Up to 500 characters, without identifiers.
+    """
+
+    @staticmethod
+    def rule(entry: Entry) -> Problem:
+        """Return (field, problem) if there is one."""
+        return _note_problem(entry)
+
+    kind = Kind("dispute")
     report = fields.Nested(Reference, required=True)
-    reason = _one_of(DISPUTE_REASONS)
-    note = fields.String(validate=validate.Length(0, 500))
+    reason = OneOf(DISPUTE_REASONS, required=True)
+    note = _note()
 
 
-class Action(_Member):
-    """What was done against a case or a token."""
+class Action(EntrySchema):
+    """What was done against a seller.
 
-    kind = _one_of(("action",))
+    Required:
+        case: The own case; or
+        token: a token, with
+        type: its type of identifier and
+        key: its token key. Exactly one of case and token.
+        action: One of ``ACTIONS``.
+        channel: Where: one of ``CHANNELS``.
+
+    Optional:
+        count: Of how many listings, accounts or goods.
+        countries: ISO 3166 codes of two letters.
+        note: Up to 500 characters, without identifiers.
+    """
+
+    @staticmethod
+    def rule(entry: Entry) -> Problem:
+        """Return (field, problem) if there is one."""
+        problem = _one_problem(entry, "case", "token")
+        for name in ("type", "key"):
+            # A token says nothing without the key it was made with.
+            if not problem and (name in entry) != ("token" in entry):
+                problem = name, "goes with a token, and a token with it"
+        return problem or _note_problem(entry)
+
+    kind = Kind("action")
     case = _case()
     token = Base64(32)
     type = _type()
-    key = _key()
-    action = _one_of(ACTIONS)
-    channel = _one_of(("online", "offline"))
+    key = _token_key()
+    action = OneOf(ACTIONS, required=True)
+    channel = OneOf(CHANNELS, required=True)
     count = Number(0)
     countries = _countries()
-    note = fields.String(validate=validate.Length(0, 500))
+    note = _note()
 
 
-class Erasure(_Member):
-    """Orders report, dispute or action lines of the own feed to be erased."""
+class Erasure(EntrySchema):
+    """Orders report, dispute or action lines of the own feed to be erased.
 
-    kind = _one_of(("erasure",))
+    Required:
+        indices: The indices of the lines, 1 to 1000 of them.
+        ground: One of ``GROUNDS``.
+    """
+
+    kind = Kind("erasure")
     indices = fields.List(Number(0), required=True, validate=validate.Length(1, 1000))
-    ground = _one_of(GROUNDS)
+    ground = OneOf(GROUNDS, required=True)
 
 
 MEMBER_SCHEMAS: dict[str, type[EntrySchema]] = {
@@ -219,3 +309,4 @@ MEMBER_SCHEMAS: dict[str, type[EntrySchema]] = {
     "action": Action,
     "erasure": Erasure,
 }
+KINDS = tuple(MEMBER_SCHEMAS)

@@ -1,159 +1,284 @@
-"""Entries of the registry, the officers' feed, one schema for each kind."""
+"""Entries of the registry, the officers' feed, one schema for each kind.
+
+They have ``kind``, ``salt`` and ``at`` like members' entries. m of n officers sign each
+batch; its note, not an entry, names the registry head before it. What an entry may say
+given the ones before it is decided by the replay of the registry, not here.
+
+>>> from schemas.fast import check_line
+>>> entry = check_line(
+...     b'{"kind":"member","salt":"AAAAAAAAAAAAAAAAAAAAAA==",'
+...     b'"at":"2026-11-24T08:00:00Z","name":"maison"}',
+...     registry=True,
+... )
+>>> entry["name"]
+'maison'
+"""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from marshmallow import Schema, fields, validate
+from marshmallow import fields, validate
 
-from schemas.base import ENTRY_NAME, NAME, Base64, EntrySchema, Number, Time, Word
+from schemas.base import (
+    ENTRY_NAME,
+    MEMBER,
+    NAME,
+    TOKEN_KEY,
+    URL,
+    Base64,
+    Entry,
+    EntrySchema,
+    Kind,
+    Number,
+    OneOf,
+    Problem,
+    StrictSchema,
+    Text,
+    Time,
+    Word,
+)
 from schemas.entry import BASES, GROUNDS
 
-__all__ = ["REGISTRY_SCHEMAS"]
+__all__ = ["CLASSES", "REGISTRY_SCHEMAS", "ROLES"]
 
-OWNER = "^(member|auditor|node)/[a-z0-9-]{1,32}$"
 ROLES = ("publish", "request", "log", "witness", "seal")
 CLASSES = ("open", "scarce")
-KEY = "^(open|scarce)-[0-9]{1,6}$"
+VKEY = "[a-z0-9./-]{1,200}[+][0-9a-f]{8}[+][A-Za-z0-9+/]{44}"
+ALLIANCE = "[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
+
+Fields = dict[str, fields.Field[Any]]
 
 
-def _kind(name: str) -> fields.String:
-    return fields.String(required=True, validate=validate.OneOf((name,)))
+def _name(**more: Any) -> Word:
+    return Word(NAME, "a name of 1 to 32 of a-z, 0-9 and -", required=True, **more)
 
 
-def _name(pattern: str = NAME) -> fields.String:
-    return Word(pattern, "a name of a-z, 0-9 and - expected", required=True)
+def _member() -> Word:
+    expected = "a name of 1 to 32 of a-z, 0-9 and -, not a reserved word,"
+    return Word(MEMBER, expected, required=True)
 
 
-def _class() -> fields.String:
-    return fields.String(required=True, validate=validate.OneOf(CLASSES))
+def _owner() -> Word:
+    expected = "an owner such as member/maison, auditor/aud1 or node/node1"
+    return Word(f"(?:member|auditor|node)/{MEMBER}", expected, required=True)
 
 
-def _text(*, required: bool = False) -> fields.String:
-    return fields.String(required=required, validate=validate.Length(1, 300))
+def _class() -> OneOf:
+    return OneOf(CLASSES, required=True)
+
+
+def _token_key() -> Word:
+    return Word(TOKEN_KEY, "a token key such as open-1", required=True)
 
 
 class Alliance(EntrySchema):
-    """The alliance's name, threshold and officers."""
+    """The alliance's name, threshold and officers; the first entry of all.
 
-    kind = _kind("alliance")
-    alliance = _text(required=True)
+    Required:
+        alliance: Its name, such as ``alliance.example``.
+        threshold: How many officers must sign a batch.
+        officers: Their verifier keys (C2SP signed notes).
+    """
+
+    kind = Kind("alliance")
+    alliance = Word(ALLIANCE, "a name such as alliance.example", required=True)
     threshold = Number(1, 100, required=True)
-    officers = fields.List(_text(), required=True, validate=validate.Length(1, 100))
+    officers = fields.List(
+        Word(VKEY, "a verifier key such as alliance.example/officer/anna+1a2b3c4d+…"),
+        required=True,
+        validate=validate.Length(1, 100),
+    )
 
 
 class Member(EntrySchema):
-    """A new member."""
+    """A new member, whose feed bears its name.
 
-    kind = _kind("member")
-    name = _name()
-    title = _text()
-    contact = _text()
+    Required:
+        name: The name.
+
+    Optional:
+        title: The organisation as people call it.
+        contact: Whom to ask; public, so no private person's address.
+    """
+
+    kind = Kind("member")
+    name = _member()
+    title = Text(1, 300)
+    contact = Text(1, 300)
 
 
 class MemberLeft(EntrySchema):
-    """A member leaves; its reports stand or are suspended."""
+    """A member leaves; its access ends at once.
 
-    kind = _kind("member-left")
-    name = _name()
-    reports = fields.String(
-        required=True, validate=validate.OneOf(("stand", "suspended"))
-    )
+    Required:
+        name: The member.
+        reports: Whether its reports ``stand`` or are ``suspended``.
+    """
+
+    kind = Kind("member-left")
+    name = _member()
+    reports = OneOf(("stand", "suspended"), required=True)
 
 
 class Auditor(EntrySchema):
-    """A new auditor."""
+    """A new auditor.
 
-    kind = _kind("auditor")
-    name = _name()
-    title = _text()
+    Required:
+        name: The name.
+
+    Optional:
+        title: The organisation as people call it.
+    """
+
+    kind = Kind("auditor")
+    name = _member()
+    title = Text(1, 300)
 
 
 class Node(EntrySchema):
-    """A node, or its new URL."""
+    """A new node, or a node's new URL.
 
-    kind = _kind("node")
-    name = _name()
-    url = Word("^https?://[^/ ]+$", "a URL without a path expected", required=True)
+    Required:
+        name: The name.
+        url: Its public URL, without a path.
+    """
+
+    kind = Kind("node")
+    name = _member()
+    url = Word(URL, "a URL such as https://node1.alliance.example", required=True)
 
 
 class Key(EntrySchema):
-    """A public key with the proof that its owner holds the private one."""
+    """A public key, with the proof that its owner holds the private one.
 
-    kind = _kind("key")
-    owner = _name(OWNER)
+    Required:
+        owner: ``member/<name>``, ``auditor/<name>`` or ``node/<name>``.
+        label: What tells the owner's keys apart, such as ``k1``.
+        roles: One of ``ROLES``; a member's key may have both publish and request.
+        public: The key, 32 bytes.
+        proof: A signature of possession, 64 bytes; for ``seal``, by the request key.
+    """
+
+    kind = Kind("key")
+    owner = _owner()
     label = _name()
-    roles = fields.List(
-        fields.String(validate=validate.OneOf(ROLES)),
-        required=True,
-        validate=validate.Length(1, 2),
-    )
+    roles = fields.List(OneOf(ROLES), required=True, validate=validate.Length(1, 2))
     public = Base64(32, required=True)
     proof = Base64(64, required=True)
 
 
 class KeyClosed(EntrySchema):
-    """A key that may not sign at ``index`` of its feed or above."""
+    """A key that signs no more.
 
-    kind = _kind("key-closed")
-    owner = _name(OWNER)
+    Required:
+        owner: Whose key.
+        label: Which key.
+        reason: Why.
+        index: The first index of the member's feed that it may not sign; required for
+            a member's key.
+
+    Optional:
+        role: Its role.
+        when: From which time a witness's cosignatures do not count.
+    """
+
+    @staticmethod
+    def rule(entry: Entry) -> Problem:
+        """Return (field, problem) if there is one."""
+        if entry["owner"].startswith("member/") and "index" not in entry:
+            return "index", "say from which index on the member's key does not count"
+        return None
+
+    kind = Kind("key-closed")
+    owner = _owner()
     label = _name()
+    role = OneOf(ROLES)
     index = Number(0)
     when = Time()
-    reason = _text(required=True)
+    reason = Text(1, 300, required=True)
 
 
 class Home(EntrySchema):
-    """The node that signs a feed's checkpoints above ``size``."""
+    """The node that signs a feed's checkpoints above ``size``.
 
-    kind = _kind("home")
+    Required:
+        feed: A member's feed, or ``registry``.
+        node: The node.
+        key: Its log key for this feed, 32 bytes.
+        size: The head from which the feed goes on there: its size,
+        root: and its root.
+    """
+
+    kind = Kind("home")
     feed = _name()
-    node = _name()
+    node = _member()
     key = Base64(32, required=True)
     size = Number(0, required=True)
     root = Base64(32, required=True)
 
 
 class Suspension(EntrySchema):
-    """Entries that the officers make inactive for a time."""
+    """Entries that the officers make inactive for a time.
 
-    kind = _kind("suspension")
+    Required:
+        entries: Their names, such as ``maison/1234``.
+        ground: Why.
+        until: Until when.
+    """
+
+    kind = Kind("suspension")
     entries = fields.List(
-        Word(ENTRY_NAME, "an entry name expected"),
+        Word(ENTRY_NAME, "the name of an entry such as maison/1234"),
         required=True,
         validate=validate.Length(1, 1000),
     )
-    ground = _text(required=True)
+    ground = Text(1, 300, required=True)
     until = Time(required=True)
 
 
 class RegistryErasure(EntrySchema):
-    """Orders lines of any feed to be erased."""
+    """Orders report, dispute or action lines of any feed to be erased.
 
-    kind = _kind("erasure")
-    feed = _name()
+    Required:
+        feed: The member's feed.
+        indices: The indices of the lines, 1 to 1000 of them.
+        ground: One of ``GROUNDS``.
+    """
+
+    kind = Kind("erasure")
+    feed = _member()
     indices = fields.List(Number(0), required=True, validate=validate.Length(1, 1000))
-    ground = fields.String(required=True, validate=validate.OneOf(GROUNDS))
+    ground = OneOf(GROUNDS, required=True)
 
 
-class Share(Schema):
-    """The public half of one node's share."""
+class Share(StrictSchema):
+    """The public half of one node's share: ``node``, ``x``, ``public``."""
 
-    node = _name()
+    node = _member()
     x = Number(1, 1000, required=True)
     public = Base64(32, required=True)
 
 
 class TokenKey(EntrySchema):
-    """A token key: its class, epoch, public key and the nodes' public shares."""
+    """A token key; as many nodes as ``threshold`` says evaluate it together.
 
-    class Meta(EntrySchema.Meta):
+    Required:
+        key: Its name, ``<class>-<epoch>``.
+        class: ``open`` or ``scarce``.
+        epoch: 1 or more.
+        public: The whole key's public half, 32 bytes.
+        threshold: How many shares are needed.
+        shares: Of each node: ``node``, ``x`` and its share's ``public``.
+    """
+
+    class Meta(StrictSchema.Meta):
         """``class`` is a keyword in Python and a field here."""
 
-        include: ClassVar[dict[str, fields.Field[Any]]] = {"class": _class()}
+        include: ClassVar[Fields] = {"class": _class()}
 
-    kind = _kind("token-key")
-    key = _name(KEY)
+    kind = Kind("token-key")
+    key = _token_key()
     epoch = Number(1, 999_999, required=True)
     public = Base64(32, required=True)
     threshold = Number(1, 100, required=True)
@@ -163,37 +288,68 @@ class TokenKey(EntrySchema):
 
 
 class TokenKeyRetired(EntrySchema):
-    """A token key that is used no more."""
+    """A token key that is used no more.
 
-    kind = _kind("token-key-retired")
-    key = _name(KEY)
+    Required:
+        key: Its name.
+    """
+
+    kind = Kind("token-key-retired")
+    key = _token_key()
 
 
 class Grant(EntrySchema):
-    """More quota for one member until a day."""
+    """More quota for one member, until a time.
 
-    class Meta(EntrySchema.Meta):
+    Required:
+        member: Who.
+        class: ``open`` or ``scarce``.
+        count: How many evaluations a day more.
+        until: Until when.
+    """
+
+    class Meta(StrictSchema.Meta):
         """``class`` is a keyword in Python and a field here."""
 
-        include: ClassVar[dict[str, fields.Field[Any]]] = {"class": _class()}
+        include: ClassVar[Fields] = {"class": _class()}
 
-    kind = _kind("grant")
-    member = _name()
+    kind = Kind("grant")
+    member = _member()
     count = Number(1, required=True)
     until = Time(required=True)
 
 
-# One key for each known word: JSON Schema made from a ``Dict`` loses the keys' rule.
-ValidDays = Schema.from_dict(
-    {basis: Number(1, 36_500) for basis in BASES}, name="ValidDays"
-)
-Quotas = Schema.from_dict({name: Number(0) for name in CLASSES}, name="Quotas")
+class ValidDays(StrictSchema):
+    """For a basis, how many days a report may be valid."""
+
+    class Meta(StrictSchema.Meta):
+        """One field for each basis; names with a dash are no Python names."""
+
+        include: ClassVar[Fields] = {basis: Number(1, 36_500) for basis in BASES}
+
+
+class Quotas(StrictSchema):
+    """For a class, how many evaluations a member has in 24 hours."""
+
+    class Meta(StrictSchema.Meta):
+        """One field for each class."""
+
+        include: ClassVar[Fields] = {name: Number(0) for name in CLASSES}
 
 
 class Policy(EntrySchema):
-    """What the officers decided for everybody."""
+    """What the officers decided for everybody; the latest one counts.
 
-    kind = _kind("policy")
+    Required:
+        quorum: How many other nodes must cosign a checkpoint.
+
+    Optional:
+        valid_days: For a basis, how many days after ``at`` a report may end.
+        quotas: For ``open`` and ``scarce``, evaluations of a member in 24 hours.
+        fresh_hours: How old a quorum's newest cosignature may be.
+    """
+
+    kind = Kind("policy")
     quorum = Number(0, 100, required=True)
     valid_days = fields.Nested(ValidDays)
     quotas = fields.Nested(Quotas)

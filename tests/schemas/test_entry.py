@@ -7,7 +7,8 @@ import time
 import pytest
 from marshmallow import ValidationError
 
-from schemas.entry import MEMBER_SCHEMAS, check_rules, holds_identifier
+from schemas.entry import MEMBER_SCHEMAS
+from schemas.freetext import find_identifier
 from schemas.registry import REGISTRY_SCHEMAS
 
 COMMON = {"salt": "A" * 22 + "==", "at": "2026-11-24T08:00:00Z"}
@@ -49,7 +50,11 @@ MEMBER = {
     "erasure": {"indices": [1, 2], "ground": "court-order"},
 }
 REGISTRY = {
-    "alliance": {"alliance": "a.example", "threshold": 1, "officers": ["a+00+AA"]},
+    "alliance": {
+        "alliance": "a.example",
+        "threshold": 1,
+        "officers": ["a.example/officer/anna+1a2b3c4d+" + "A" * 44],
+    },
     "member": {"name": "maison", "title": "Maison", "contact": "desk"},
     "member-left": {"name": "maison", "reports": "stand"},
     "auditor": {"name": "aud1", "title": "Auditor"},
@@ -204,8 +209,8 @@ def test_policy_knows_its_words():
     ],
 )
 def test_notes_with_identifiers_are_refused(note):
-    assert holds_identifier(note)
-    assert check_rules({"kind": "report", "note": note})
+    assert find_identifier(note)
+    assert MEMBER_SCHEMAS["report"].rule({"note": note})
 
 
 @pytest.mark.parametrize(
@@ -221,7 +226,7 @@ def test_notes_with_identifiers_are_refused(note):
     ],
 )
 def test_ordinary_notes_are_taken(note):
-    assert not holds_identifier(note)
+    assert not find_identifier(note)
 
 
 @pytest.mark.parametrize(
@@ -230,5 +235,5 @@ def test_ordinary_notes_are_taken(note):
 def test_no_note_takes_long_to_judge(piece):
     """Patterns do not backtrack over each other: 500 characters take moments."""
     started = time.perf_counter()
-    holds_identifier((piece * 500)[:500])
+    find_identifier((piece * 500)[:500])
     assert time.perf_counter() - started < 0.5
