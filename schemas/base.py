@@ -66,6 +66,7 @@ NAME = "[a-z0-9-]{1,32}"
 MEMBER = f"(?!(?:registry|member|auditor|node|officer|batch)$){NAME}"
 ENTRY_NAME = f"{NAME}/(?:0|[1-9][0-9]{{0,15}})"
 TOKEN_KEY = "(?:open|scarce)-[1-9][0-9]{0,5}"  # noqa: S105 - A name.
+ALLIANCE = "[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
 URL = r"https?://(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
 
 _CONTROL = re.compile(rb"[\x00-\x1f]")

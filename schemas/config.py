@@ -3,8 +3,9 @@
 A key that is not here is refused with the nearest one that is, and a value that is
 not understood is refused too: what an operator wrote is never silently dropped.
 
-The environment overlays the file: ``HUB__SERVER__THREADS=8`` is ``[server] threads``.
-There, numbers are decimal, booleans ``true`` or ``false``, and lists comma-separated.
+Empty text means "not set". The environment overlays the file:
+``HUB__SERVER__THREADS=8`` is ``[server] threads``. There, numbers are decimal, booleans
+``true`` or ``false``, and lists comma-separated.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from __future__ import annotations
 import difflib
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.base import SchemaError
+from schemas.base import ALLIANCE, NAME, URL, FullMatch, SchemaError, StrictSchema
 
-__all__ = ["DEFAULTS", "ConfigSchema", "load_config_text"]
+__all__ = ["DEFAULTS", "ConfigSchema", "load_config_text", "overlay"]
 
 Config = dict[str, dict[str, Any]]
 
@@ -36,6 +37,12 @@ def _text(default: str = "", *choices: str) -> fields.String:
     return fields.String(
         load_default=default, validate=check, error_messages=_wrong("str")
     )
+
+
+def _form(pattern: str, expected: str) -> fields.String:
+    """Return a setting that is empty, or of a form."""
+    check = FullMatch(f"(?:{pattern})?", error=f"should be {expected}")
+    return fields.String(load_default="", validate=check, error_messages=_wrong("str"))
 
 
 def _number(default: int, low: int, high: int) -> fields.Integer:
@@ -56,71 +63,89 @@ class _Flag(fields.Boolean):
         return value
 
 
-class _Section(Schema):
-    class Meta:
-        """Unknown keys are refused."""
+def _path(default: str) -> fields.String:
+    check = validate.Length(min=1, error="should be the path of a file")
+    return fields.String(
+        load_default=default, validate=check, error_messages=_wrong("str")
+    )
 
-        unknown = RAISE
+
+def _check_listen(value: str) -> None:
+    host, _, port = value.rpartition(":")
+    number = int(port) if re.fullmatch("[0-9]{1,5}", port) else 65536
+    if not value.startswith("unix:/") and (not host or number > 65535):
+        raise ValidationError("should be like 127.0.0.1:8750, with any port for 0")
 
 
-class Alliance(_Section):
+class Alliance(StrictSchema):
     """The alliance and the pin file."""
 
-    name = _text()
-    pin = _text("pin.json")
+    name = _form(ALLIANCE, "a name such as alliance.example")
+    pin = _path("pin.json")
 
 
-class Self(_Section):
+class Self(StrictSchema):
     """Who this folder belongs to."""
 
-    role = _text("", "member", "auditor", "node")
-    name = _text()
+    role = _text("", "member", "auditor", "node", "officer")
+    name = _form(NAME, "1 to 32 of a-z, 0-9 and -")
 
 
-class Client(_Section):
+class Client(StrictSchema):
     """Whom to ask."""
 
     hubs = fields.List(
-        _text(),
+        _form(f"{URL}/?", "a URL such as https://node1.alliance.example"),
         load_default=list,
         error_messages=_wrong("list"),
     )
-    region = _text()
+    region = _form("[A-Za-z]{2}", "a country of two letters such as FR")
 
 
-class Server(_Section):
+class Server(StrictSchema):
     """How a node is served."""
 
-    listen = _text("127.0.0.1:8750")
-    public_url = _text()
+    listen = fields.String(
+        load_default="127.0.0.1:8750",
+        validate=_check_listen,
+        error_messages=_wrong("str"),
+    )
+    # Callers sign for it, so it has one form: no slash at the end.
+    public_url = _form(URL, "a URL without a path, such as https://node1.example")
     threads = _number(40, 1, 1000)
     behind_proxy = _Flag(load_default=False)
     tls_cert = _text()
     tls_key = _text()
 
+    @validates_schema
+    def _check_tls(self, data: dict[str, Any], **_more: Any) -> None:
+        for one, other in (("tls_cert", "tls_key"), ("tls_key", "tls_cert")):
+            if data[one] and not data[other]:
+                raise ValidationError(f"goes with {one}: set both", other)
 
-class Storage(_Section):
+
+class Storage(StrictSchema):
     """Where the database is."""
 
-    path = _text("hub.db")
+    path = _path("hub.db")
 
 
-class Worker(_Section):
+class Worker(StrictSchema):
     """How often the worker works."""
 
     pull_minutes = _number(15, 1, 7 * 24 * 60)
     jitter_seconds = _number(60, 0, 3600)
 
 
-class Alerts(_Section):
+class Alerts(StrictSchema):
     """Where alerts go."""
 
     file = _text()
     command = _text()
-    webhook = _text()
+    webhook = _form("https?://[!-~]+", "a URL such as https://alerts.example/hub")
 
 
-ConfigSchema: type[Schema] = _Section.from_dict(
+ConfigSchema: type[Schema] = StrictSchema.from_dict(
     {
         name: fields.Nested(
             section, load_default=lambda section=section: section().load({})
@@ -154,10 +179,8 @@ def load_config_text(text: str, environ: Mapping[str, str]) -> Config:
         if not isinstance(values, dict):
             raise SchemaError("settings stand in a section", section)
         _check_names(section, values)
-    for section, key, value in _overlay(environ):
-        given.setdefault(section, {})[key] = value
     try:
-        config: Config = ConfigSchema().load(given)
+        config: Config = ConfigSchema().load(overlay(given, environ))
     except ValidationError as error:
         raise _first(error.messages) from None
     return config
@@ -179,13 +202,21 @@ def _unknown(name: str, known: list[str]) -> SchemaError:
     return SchemaError(f"there is no such setting{hint}", name)
 
 
-def _overlay(environ: Mapping[str, str]) -> Iterator[tuple[str, str, Any]]:
+def overlay(given: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
+    """Return sections with what ``HUB__SECTION__KEY`` of the environment says instead.
+
+    Raises:
+        SchemaError: A variable names no setting.
+    """
+    result = {section: dict(values) for section, values in given.items()}
     for name, text in sorted(environ.items()):
         if not name.startswith(_PREFIX):
             continue
         section, _, key = name.removeprefix(_PREFIX).lower().partition("__")
         _check_names(section, {key: text})
-        yield section, key, _of_text(DEFAULTS[section][key], text)
+        value = _of_text(DEFAULTS[section][key], text)
+        result.setdefault(section, {})[key] = value
+    return result
 
 
 def _of_text(default: Any, text: str) -> Any:

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 from marshmallow import fields, validate
 
 from schemas.base import (
+    ALLIANCE,
     ENTRY_NAME,
     MEMBER,
     NAME,
@@ -45,7 +46,6 @@ __all__ = ["CLASSES", "REGISTRY_SCHEMAS", "ROLES"]
 ROLES = ("publish", "request", "log", "witness", "seal")
 CLASSES = ("open", "scarce")
 VKEY = "[a-z0-9./-]{1,200}[+][0-9a-f]{8}[+][A-Za-z0-9+/]{44}"
-ALLIANCE = "[a-z0-9](?:[a-z0-9.-]{0,98}[a-z0-9])?"
 
 Fields = dict[str, fields.Field[Any]]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.base import SchemaError
-from schemas.config import DEFAULTS, load_config_text
+from schemas.config import DEFAULTS, load_config_text, overlay
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,6 +60,21 @@ def test_a_loaded_configuration_shares_nothing_with_the_defaults():
         ("[server]\nlisten = 8750", "server.listen", "type str"),
         ("[client]\nhubs = 'https://a.example'", "client.hubs", "type list"),
         ("[client]\nhubs = [1]", "client.hubs.0", "type str"),
+        ("[server]\nlisten = '127.0.0.1'", "server.listen", "like 127.0.0.1:8750"),
+        ("[server]\nlisten = '127.0.0.1:'", "server.listen", "like 127.0.0.1:8750"),
+        ("[server]\nlisten = ':80'", "server.listen", "like 127.0.0.1:8750"),
+        ("[server]\nlisten = 'a:65536'", "server.listen", "like 127.0.0.1:8750"),
+        ("[server]\npublic_url = 'https://a.example/'", "server.public_url", "a URL"),
+        ("[server]\npublic_url = 'a.example'", "server.public_url", "a URL"),
+        ("[server]\ntls_cert = 'a.pem'", "server.tls_key", "goes with tls_cert"),
+        ("[server]\ntls_key = 'a.pem'", "server.tls_cert", "goes with tls_key"),
+        ("[client]\nhubs = ['a.example']", "client.hubs.0", "a URL such as"),
+        ("[client]\nregion = 'France'", "client.region", "two letters"),
+        ("[alerts]\nwebhook = 'a.example'", "alerts.webhook", "a URL such as"),
+        ("[alliance]\nname = 'My Alliance'", "alliance.name", "alliance.example"),
+        ("[alliance]\npin = ''", "alliance.pin", "path of a file"),
+        ("[storage]\npath = ''", "storage.path", "path of a file"),
+        ("[self]\nname = 'Maison'", "self.name", "a-z"),
         ("[self]\nrole = 'boss'", "self.role", "member, auditor, node"),
         ("[worker]\npull_minutes = -5", "worker.pull_minutes", "1 to"),
         ("[server", "", "not TOML"),
@@ -87,6 +102,22 @@ def test_the_environment_overlays_the_file():
     assert config["server"]["behind_proxy"] is True
     assert config["client"]["hubs"] == ["https://a.example", "https://b.example"]
     assert config["self"]["name"] == "maison"
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["127.0.0.1:0", "[::1]:80", "localhost:65535", "0.0.0.0:443", "unix:/run/hub.sock"],
+)
+def test_addresses_to_listen_on(listen):
+    text = f"[server]\nlisten = '{listen}'"
+    assert load_config_text(text, {})["server"]["listen"] == listen
+
+
+def test_the_overlay_changes_nothing_that_it_was_given():
+    given = {"server": {"threads": 4}}
+    found = overlay(given, {"HUB__SERVER__THREADS": "8", "HUB__SELF__ROLE": "node"})
+    assert found == {"server": {"threads": 8}, "self": {"role": "node"}}
+    assert given == {"server": {"threads": 4}}
 
 
 def test_an_empty_variable_is_an_empty_list():
