@@ -98,28 +98,29 @@ Evidence = ForkEvidence | RepeatedBatch | WitnessRollback
 
 def render_evidence(evidence: Evidence) -> bytes:
     """Return the bytes of the evidence file."""
-    match evidence:
-        case ForkEvidence(first, second, hashes):
-            body: dict[str, Any] = {
-                "kind": "fork",
-                "notes": [first.decode(), second.decode()],
-                "hashes": [to_base64(h) for h in hashes],
-            }
-        case RepeatedBatch(headers, proofs):
-            body = {
-                "kind": "repeated-batch",
-                "headers": [line.decode() for line in headers],
-                "proofs": [render_proof(proof).decode() for proof in proofs],
-            }
-        case WitnessRollback(witness, larger, smaller):
-            body = {
-                "kind": "witness-rollback",
-                "witness": witness,
-                "notes": [larger.decode(), smaller.decode()],
-            }
-    body = {"format": _FORMAT, **body}
+    body = {"format": _FORMAT, **_body(evidence)}
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return text.encode() + b"\n"
+
+
+def _body(evidence: Evidence) -> dict[str, Any]:
+    if isinstance(evidence, ForkEvidence):
+        return {
+            "kind": "fork",
+            "notes": [evidence.first.decode(), evidence.second.decode()],
+            "hashes": [to_base64(h) for h in evidence.hashes],
+        }
+    if isinstance(evidence, RepeatedBatch):
+        return {
+            "kind": "repeated-batch",
+            "headers": [line.decode() for line in evidence.headers],
+            "proofs": [render_proof(proof).decode() for proof in evidence.proofs],
+        }
+    return {
+        "kind": "witness-rollback",
+        "witness": evidence.witness,
+        "notes": [evidence.larger.decode(), evidence.smaller.decode()],
+    }
 
 
 def parse_evidence(raw: bytes) -> Evidence:
@@ -134,8 +135,11 @@ def parse_evidence(raw: bytes) -> Evidence:
         evidence = _read(json.loads(raw))
         if render_evidence(evidence) == raw:
             return evidence
-    except (ValueError, KeyError, TypeError, RecursionError, KeysError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         # Whatever is wrong with it, a stranger's file is refused in one way.
+        pass
+    except (MalformedError, KeysError):
+        # The same for what a part of it is refused for.
         pass
     raise MalformedError("not an evidence file", code="bad-evidence")
 
@@ -143,7 +147,7 @@ def parse_evidence(raw: bytes) -> Evidence:
 def _read(body: dict[str, Any]) -> Evidence:
     kind = body["kind"]
     if kind == "fork":
-        hashes = tuple(from_base64(h, 32) for h in body["hashes"])
+        hashes = tuple(from_base64(str(h), 32) for h in body["hashes"])
         return ForkEvidence(*_pair(body["notes"]), hashes)
     if kind == "repeated-batch":
         first, second = _pair(body["proofs"])

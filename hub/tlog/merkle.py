@@ -323,7 +323,8 @@ def check_consistency(
         ProofError: It does not, or the proof has another shape.
     """
     if old == new:
-        if proof or old_root != new_root:
+        # Every tree extends the empty one, so there is nothing to prove about it.
+        if old < 1 or proof or old_root != new_root:
             raise ProofError("trees of one size are the same tree or a fork")
         return
     hashes = [old_root, *proof] if _is_power(old) else proof
