@@ -13,12 +13,13 @@ public key is registered once, by whomever.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hub.errors import MalformedError
 from hub.model import REGISTRY, EntryName, check_name, origin_of, parse_time
+from keys.ed25519 import check_public
 from keys.encoding import from_base64
 from keys.enrol import check_possession
 from keys.errors import KeysError
@@ -37,6 +38,24 @@ _ROLES = {
 
 def _refuse(message: str) -> MalformedError:
     return MalformedError(message, code="registry-rule")
+
+
+def _officers(vkeys: Iterable[str]) -> tuple[str, ...]:
+    """Return the officers' vkeys, of which no two may be one person's key.
+
+    Raises:
+        MalformedError: A public key or a name occurs twice.
+        KeysError: Not a vkey, or a key under which signatures prove nothing.
+    """
+    keys = [parse_vkey(v) for v in vkeys]
+    for key in keys:
+        check_public(key.public)
+    # One key under two names would count twice towards the threshold.
+    if len({k.public for k in keys}) < len(keys) or len({k.name for k in keys}) < len(
+        keys
+    ):
+        raise _refuse("each officer has a name and a key of their own")
+    return tuple(k.render() for k in keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +84,9 @@ class Pin:
         """
         try:
             body = json.loads(text)
-            officers = tuple(parse_vkey(v).render() for v in body["officers"])
+            officers = _officers(body["officers"])
             pin = cls(str(body["alliance"]), int(body["threshold"]), officers)
-        except (ValueError, KeyError, TypeError, KeysError):
+        except (ValueError, KeyError, TypeError, AttributeError, KeysError):
             raise MalformedError(
                 "not a pin file", advice="Ask an officer for the alliance's pin file."
             ) from None
@@ -255,7 +274,7 @@ class Directory:
 
 
 def _alliance(state: Directory, entry: Entry) -> Directory:
-    officers = tuple(parse_vkey(v).render() for v in entry["officers"])
+    officers = _officers(entry["officers"])
     if entry["alliance"] != state.alliance:
         raise _refuse("the entry is of another alliance")
     if state.size == 2 and (entry["threshold"], officers) != (
@@ -263,7 +282,7 @@ def _alliance(state: Directory, entry: Entry) -> Directory:
         state.officers,
     ):
         raise _refuse("the first entry is not what the pin says")
-    if not 1 <= entry["threshold"] <= len(set(officers)) == len(officers):
+    if not 1 <= entry["threshold"] <= len(officers):
         raise _refuse("the threshold lies between 1 and the number of officers")
     return replace(state, officers=officers, threshold=entry["threshold"])
 

@@ -95,7 +95,8 @@ def _open_registry(directory: Directory, first: int, raw: bytes) -> OpenBatch:
             f"registry/{first} is not signed by the officers: {error}",
             code="bad-signature",
         ) from None
-    if len(opened.verified) < directory.threshold:
+    # Distinct keys are counted, whatever names they sign under.
+    if len({v.public for v in opened.verified}) < directory.threshold:
         raise RefusedError(
             f"registry/{first} has {len(opened.verified)} of "
             f"{directory.threshold} officers' signatures",
