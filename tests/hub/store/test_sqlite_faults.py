@@ -23,6 +23,7 @@ from hub.store.session import Session
 from hub.store.sqlite import SqliteStore
 from hub.tlog.merkle import Frontier
 from tests.hub.store.samples import append, digest, line
+from tests.needs import missing
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -362,7 +363,7 @@ def test_disk_that_fails_to_sync(tmp_path: Path, when: int) -> None:
     failing = f"inject=fdatasync,fsync:error=EIO:when={when}+"
     tracer = ["strace", "-f", "-qq", "-o", os.devnull, "-e", failing]
     if shutil.which("strace") is None or subprocess.call([*tracer, "true"]):
-        pytest.skip("strace cannot make the disk fail here")
+        missing("strace cannot make the disk fail here")
     writer = [sys.executable, "-m", "tests.hub.store.crash_writer", str(path), "1"]
     done = subprocess.run(
         [*tracer, *writer], cwd=ROOT, capture_output=True, check=False, timeout=60
@@ -386,7 +387,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         check=False,
     )
     if mounted.returncode:
-        pytest.skip("cannot mount a small disk here")
+        missing("cannot mount a small disk here")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 
