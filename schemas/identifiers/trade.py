@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from stdnum.fr import siret
+
 from schemas.identifiers.kinds import (
     IdentifierError,
     IdentifierType,
@@ -25,14 +27,21 @@ def _platform_id(text: str, _region: str) -> str:
 
 def _handle(text: str, _region: str) -> str:
     platform, _, name = _platform_id(text, "").partition(":")
-    return f"{platform}:{name.casefold().lstrip('@')}"
+    handle = name.casefold().lstrip("@").strip()
+    if not handle:
+        raise IdentifierError("has no name behind the platform")
+    return f"{platform}:{handle}"
 
 
 def _number(text: str, _region: str) -> str:
     country, _, number = clean(text).partition(":")
     if not re.fullmatch("[A-Za-z]{2}", country):
         raise IdentifierError("should be written country:number, as in FR:123456789")
-    return f"{country.upper()}:{refuse_card(compact(number))}"
+    digits = compact(number)
+    # Every French establishment's number passes the check of card numbers too.
+    if country.upper() != "FR" or not siret.is_valid(digits):
+        refuse_card(digits)
+    return f"{country.upper()}:{digits}"
 
 
 TYPES = (
