@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import functools
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,29 @@ from schemas.identifiers import TYPES, canonicalise
 __all__ = ["COMMANDS"]
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file, and how the options of the command say to read it."""
+
+    file: Path
+    columns: tuple[str, ...]
+    kind: str | None
+    ref: str | None
+    region: str | None
+
+
 def _file_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of a file, bundled as ``source``."""
+
+    @functools.wraps(command)
+    def bundled(**more: Any) -> Any:
+        names = ("file", "columns", "kind", "ref", "region")
+        return command(source=_Source(**{n: more.pop(n) for n in names}), **more)
+
+    return _with_options(bundled)
+
+
+def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.option("--region", help="Country of national phone numbers."),
         click.option("--ref", help="The column with your own case numbers."),
@@ -43,27 +67,21 @@ def _file_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("file", type=click.Path(path_type=Path))(command)
 
 
-def _rows(
-    hub: Hub,
-    file: Path,
-    columns: tuple[str, ...],
-    kind: str | None,
-    ref: str | None,
-    region: str | None,
-) -> Iterator[Row]:
-    pairs = dict(c.rpartition("=")[::2] for c in columns)
+def _rows(hub: Hub, source: _Source) -> Iterator[Row]:
+    pairs = dict(c.rpartition("=")[::2] for c in source.columns)
     wrong = [t for t in pairs.values() if t not in TYPES]
     if wrong:
         raise MalformedError(
             f"{wrong[0]} is not an identifier type",
             advice=f"Use one of {', '.join(sorted(TYPES))}.",
         )
-    options = Options(kind, pairs, region or hub.config["client"]["region"], ref)
+    region = source.region or hub.config["client"]["region"]
+    options = Options(source.kind, pairs, region, source.ref)
     try:
-        with file.open("rb") as stream:
-            yield from read_rows(stream, file.name, options)
+        with source.file.open("rb") as stream:
+            yield from read_rows(stream, source.file.name, options)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from None
+        raise ConfigError(f"{source.file} cannot be read: {error.strerror}") from None
 
 
 def _pull(hub: Hub) -> Pulled:
@@ -97,17 +115,13 @@ def _publisher(hub: Hub, ledger: Ledger) -> Publisher:
 @click.pass_context
 def publish(
     context: click.Context,
-    file: Path,
-    columns: tuple[str, ...],
-    kind: str | None,
-    ref: str | None,
-    region: str | None,
+    source: _Source,
     as_site: bool,
     dry_run: bool,
 ) -> None:
     """Publish the counterfeit sellers of a file; one row is one case."""
     hub = hub_of(context)
-    rows = _rows(hub, file, columns, kind, ref, region)
+    rows = _rows(hub, source)
     if dry_run:
         _dry_run(context, rows)
         return
@@ -124,7 +138,7 @@ def publish(
     done = f"Published {len(outcome.rows)} cases in {outcome.entries} entries"
     text = [f"{done}; {outcome.unchanged} rows were published before."]
     if outcome.rejected:
-        place = _write_rejected(file, outcome.rejected)
+        place = _write_rejected(source.file, outcome.rejected)
         text.append(f"{len(outcome.rejected)} rows were rejected: see {place}.")
     emit(context, body, text)
     if outcome.rejected:
@@ -209,17 +223,13 @@ def _sentence(news: dict[str, Any]) -> str:
 @click.pass_context
 def screen_command(
     context: click.Context,
-    file: Path,
-    columns: tuple[str, ...],
-    kind: str | None,
-    ref: str | None,
-    region: str | None,
+    source: _Source,
     looser: bool,
     estimate: bool,
 ) -> None:
     """Match the sellers of a file with the active reports, on this machine."""
     hub = hub_of(context)
-    rows = _rows(hub, file, columns, kind, ref, region)
+    rows = _rows(hub, source)
     ledger = hub.ledger()
     tokenizer = hub.tokenizer(ledger)
     if estimate:
@@ -264,16 +274,12 @@ def watch_group() -> None:
 @click.pass_context
 def watch_add(
     context: click.Context,
-    file: Path,
-    columns: tuple[str, ...],
-    kind: str | None,
-    ref: str | None,
-    region: str | None,
+    source: _Source,
 ) -> None:
     """Add the sellers of a file to the watch list, as tokens only."""
     hub = hub_of(context)
     ledger = hub.ledger()
-    rows = _rows(hub, file, columns, kind, ref, region)
+    rows = _rows(hub, source)
     count = watch(ledger, hub.tokenizer(ledger), rows)
     emit(context, {"watched": count}, [f"Watching {count} sellers."])
 
