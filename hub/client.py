@@ -102,7 +102,15 @@ class Client:
         if newest:
             headers["Hub-Newest-Checkpoint"] = newest
         path = f"/v1/feeds/{feed}/batches"
-        return self._json(self._ask("POST", path, body, headers)[2])
+        answer = self._json(self._ask("POST", path, body, headers)[2])
+        shape = {"feed": str, "first": int, "size": int, "checkpoint": str}
+        shape["cosignatures"] = list
+        if any(type(answer.get(k)) is not kind for k, kind in shape.items()):
+            raise UnavailableError(
+                f"{self.url} answered with something that is no receipt",
+                advice="Run the command again; the batch is journalled.",
+            )
+        return answer
 
     def evaluate(self, key: str, elements: bytes) -> bytes:
         """Return proof and evaluated elements."""
@@ -113,7 +121,7 @@ class Client:
     def _json(raw: bytes) -> dict[str, Any]:
         try:
             value = json.loads(raw)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise MalformedError("the node's answer is not JSON") from None
         if not isinstance(value, dict):
             raise MalformedError("the node's answer is not a JSON object")
@@ -198,7 +206,7 @@ def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubEr
         body = json.loads(raw)
         code = str(body["type"]).rpartition(":")[2]
         message, advice = str(body["detail"]), str(body.get("advice", ""))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         code, message, advice = f"http-{status}", f"{url} answered {status}", ""
     if status == 429:
         return QuotaError(message, retry_after=int(fields.get("Retry-After", "60")))

@@ -23,6 +23,7 @@ __all__ = [
     "REGISTRY",
     "RESERVED",
     "EntryName",
+    "check_feed",
     "check_name",
     "new_case_id",
     "new_salt",
@@ -58,6 +59,17 @@ def origin_of(alliance: str, feed: str) -> str:
     return f"{alliance}/{feed}"
 
 
+def check_feed(name: object) -> str:
+    """Return the name of a feed: the registry, or a member's.
+
+    Raises:
+        MalformedError: Not a name.
+    """
+    if not isinstance(name, str):
+        raise MalformedError("not the name of a feed", code="bad-name")
+    return name if name == REGISTRY else check_name(name)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class EntryName:
     """The place of an entry: a feed and an index from 0."""
@@ -74,9 +86,7 @@ class EntryName:
         """
         feed, _, index = text.partition("/")
         try:
-            if feed != REGISTRY:
-                check_name(feed)
-            return cls(feed, parse_decimal(index))
+            return cls(check_feed(feed), parse_decimal(index))
         except (EncodingError, MalformedError):
             raise MalformedError(
                 f"not an entry name: {text[:60]!r}",

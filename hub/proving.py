@@ -33,6 +33,14 @@ from schemas.identifiers import canonicalise
 __all__ = ["disclose", "make_proof", "verify_proof"]
 
 FORMAT = "alliance-hub-proof/v1"
+_NOT_WHOLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+)
 
 
 def make_proof(tx: Transaction, name: EntryName) -> dict[str, Any]:
@@ -118,7 +126,7 @@ def verify_proof(raw: bytes, pin: Pin) -> dict[str, Any]:
         if body["format"] != FORMAT:
             raise MalformedError("another format of proof file")
         return _verify(body, pin)
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except _NOT_WHOLE as error:
         raise MalformedError(f"not a whole proof file: {error!r}") from None
     except KeysError as error:
         raise MalformedError(f"the proof fails: {error}", code=error.code) from None
@@ -224,7 +232,7 @@ def _check_disclosure(
     data = voprf.token_input(body["type"], body["value"])
     blinding = voprf.blind_with([data], [from_base64(body["blind"], 32)])
     evaluated = from_base64(body["evaluated"], 32)
-    public = next(p for _, x, p in key.shares if x == body["x"])
+    public = {x: p for _, x, p in key.shares}[body["x"]]
     voprf.check(public, blinding.elements, evaluated, from_base64(body["proof"], 64))
     if key.threshold != 1:
         raise MalformedError("a disclosure under a shared key needs every share")

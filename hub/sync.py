@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from hub.directory import Directory
 from hub.errors import ForkError, HubError, MalformedError, RollbackError
 from hub.feeds import append, erasure_targets
-from hub.model import REGISTRY, EntryName, origin_of
+from hub.model import REGISTRY, EntryName, check_feed, origin_of
 from hub.registry import Registry
 from hub.store.base import Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
@@ -24,7 +24,7 @@ from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
 from hub.verifier import OpenBatch, split
 from keys.encoding import from_base64
-from keys.errors import KeysError
+from keys.errors import EncodingError, KeysError
 from schemas.fast import read_line
 
 __all__ = ["Mirror", "Peer", "Pulled", "pull"]
@@ -120,7 +120,7 @@ def pull(
     answer, etag = client.heads(etag)
     if answer is None:
         return result
-    heads = {str(h["feed"]): h["checkpoint"].encode() for h in answer["feeds"]}
+    heads = _heads(answer)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
         one = _Feed(store, registry, client, name, now, progress)
         try:
@@ -136,6 +136,22 @@ def pull(
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
     return result
+
+
+def _heads(answer: dict[str, Any]) -> dict[str, bytes]:
+    try:
+        feeds = [(check_feed(h["feed"]), h["checkpoint"]) for h in answer["feeds"]]
+        return {feed: checkpoint.encode() for feed, checkpoint in feeds}
+    except (KeyError, TypeError, AttributeError):
+        raise MalformedError("the node's list of heads is not one") from None
+
+
+def _first_checkpoint(answer: dict[str, Any], otherwise: bytes) -> bytes:
+    try:
+        notes = answer["checkpoints"]
+        return bytes(notes[0].encode()) if notes else otherwise
+    except (KeyError, TypeError, AttributeError, IndexError):
+        raise MalformedError("the node's list of checkpoints is not one") from None
 
 
 def _wrap(error: KeysError) -> HubError:
@@ -221,8 +237,7 @@ class _Feed:
                 yield claimed.size, raw
                 return
             path = f"/v1/feeds/{self.name}/checkpoints?from={size + SEGMENT}&limit=1"
-            found = self.client.get_json(path)["checkpoints"]
-            note = found[0].encode() if found else raw
+            note = _first_checkpoint(self.client.get_json(path), raw)
             target = peek_checkpoint(note).size
             if not size < target <= claimed.size:
                 raise MalformedError("the list of checkpoints is out of order")
@@ -266,7 +281,14 @@ class _Feed:
                 body = json.loads(line)
                 digests[place] = from_base64(body["digest"], 32)
                 claims[first + place] = str(body["by"])
-            except (ValueError, KeyError):
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                RecursionError,
+                EncodingError,
+            ):
                 raise MalformedError("a tombstone is malformed") from None
             lines[place] = None
         return lines, digests, claims

@@ -16,6 +16,7 @@ from hub.access import Caller
 from hub.client import Client
 from hub.directory import Directory, TokenKey
 from hub.errors import MalformedError, MisbehaviourError, RefusedError, UnavailableError
+from hub.model import parse_time
 from hub.store.base import Limit, Store
 from keys import voprf
 from keys.errors import ElementError, TokenError
@@ -53,7 +54,11 @@ def evaluate(
         g["count"]
         for g in directory.grants
         if (g["member"], g["class"]) == (caller.member, key.token_class)
+        and parse_time(g["until"]) > now
     )
+    public = voprf.public_of(secret)
+    if public not in {p for _, _, p in key.shares}:
+        raise RefusedError(f"no share of {key.name} here", code="unknown-token-key")
     limit = Limit(directory.policy.quotas[key.token_class] + granted)
     with store.write() as tx:
         tx.node.charge(
@@ -64,7 +69,6 @@ def evaluate(
             now=now,
             body_digest=hashlib.sha256(elements).digest(),
         )
-    public = next(p for _, _, p in key.shares if p == voprf.public_of(secret))
     try:
         answer = voprf.evaluate(secret, public, elements)
     except ElementError as error:
