@@ -42,6 +42,23 @@ def test_the_readme_tells_what_the_demo_says():
         assert line in expected, line
 
 
+def test_a_list_without_a_usable_row_ends_the_demo_with_a_reason(tmp_path):
+    """Somebody's first try with a wrong file says which row is wrong, and why."""
+    file = tmp_path / "list.csv"
+    file.write_text("domain\nnot a host\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "hub", "demo", "--input", str(file)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 2
+    assert "row 2: domain" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize(("name", "command"), list(commands(hub)))
 def test_every_command_is_documented_and_explains_itself(name, command):
     text = (ROOT / "docs" / "commands.md").read_text()

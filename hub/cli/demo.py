@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from hub.errors import UnavailableError
+from hub.errors import MalformedError, UnavailableError
 from hub.interop.tables import Options, read_rows
 
 __all__ = ["COMMANDS"]
@@ -159,6 +159,12 @@ def _story(stage: _Stage, source: Path | None) -> None:
     begun = time.monotonic()
     found = stage.run("maison", "publish", str(cases), ok=(0, 4))[0]
     seconds = time.monotonic() - begun
+    if not found["rows"]:
+        reasons = [f"row {r['row']}: {r['reason']}" for r in found["rejected"][:3]]
+        raise MalformedError(
+            "; ".join(["no row of the list can be published", *reasons]),
+            advice="Give a CSV with a header such as domain, or one host a line.",
+        )
     count = sum(len(r["entries"]) for r in found["rows"])
     click.echo(
         f"4. maison published {len(found['rows'])} cases in {count} entries, "
