@@ -12,7 +12,18 @@ from pathlib import Path
 
 import click
 
-from hub.cli import alliance, demo, member, node, proofs, setup
+from hub.cli import (
+    after,
+    alliance,
+    demo,
+    looking,
+    node,
+    proofs,
+    publish,
+    pulling,
+    screen,
+    setup,
+)
 from hub.errors import HubError, MisbehaviourError, RefusedError, UnavailableError
 from keys.errors import KeysError
 
@@ -34,7 +45,19 @@ def hub(context: click.Context, folder: Path, as_json: bool) -> None:
     context.obj = {"folder": folder, "json": as_json}
 
 
-for _module in (setup, alliance, node, member, proofs, demo):
+_MODULES = (
+    setup,
+    alliance,
+    node,
+    publish,
+    pulling,
+    screen,
+    after,
+    looking,
+    proofs,
+    demo,
+)
+for _module in _MODULES:
     for _command in _module.COMMANDS:
         hub.add_command(_command)
 

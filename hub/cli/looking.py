@@ -1,0 +1,95 @@
+"""Look at what is there: an entry, own reports, who one is, the quota."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hub.cli.common import emit, hub_of, table
+from hub.errors import RefusedError
+from hub.model import REGISTRY, EntryName, render_time
+from hub.screening import catch_up, outlook_of
+from hub.sync import pull
+from hub.wiring import Hub
+from keys.encoding import to_base64
+from schemas.fast import read_line
+
+__all__ = ["COMMANDS", "entry_of"]
+
+
+def entry_of(hub: Hub, name: str) -> dict[str, Any]:
+    """Return an entry of the mirror with its digest.
+
+    Raises:
+        RefusedError: It is not there, or is none that can be named.
+    """
+    entry = EntryName.parse(name)
+    with hub.store.read() as tx:
+        size = tx.objects.size(entry.feed)
+        if entry.index >= size:
+            raise RefusedError(f"{name} is not in the mirror", advice="Run hub pull.")
+        line = next(tx.objects.lines(entry.feed, entry.index, entry.index + 1))
+    found = read_line(line.raw)[0] if line.raw else None
+    if found is None:
+        raise RefusedError(f"{name} is no entry that can be named here")
+    return {**found, "digest": to_base64(line.digest)}
+
+
+@click.command()
+@click.argument("entry")
+@click.pass_context
+def show(context: click.Context, entry: str) -> None:
+    """Show an entry of the mirror."""
+    found = entry_of(hub_of(context), entry)
+    emit(context, found, [f"{k}: {v}" for k, v in found.items()])
+
+
+@click.command()
+@click.pass_context
+def reports(context: click.Context) -> None:
+    """List the own active reports with own references."""
+    hub = hub_of(context)
+    catch_up(hub.store, hub.directory())
+    outlook = outlook_of(hub.directory(), hub.clock.now())
+    refs = {c["case"]: c["ref"] for c in hub.ledger().cases()}
+    with hub.store.read() as tx:
+        mine = [
+            r
+            for rows in tx.index.all_active(outlook).values()
+            for r in rows
+            if r.member == hub.name
+        ]
+    shown = [["entry", "type", "basis", "valid until", "reference"]]
+    for report in sorted(mine, key=lambda r: r.entry):
+        case = entry_of(hub, str(report.entry))["case"]
+        until = render_time(report.valid_until)
+        row = [str(report.entry), report.type, report.basis, until]
+        shown.append([*row, refs.get(case) or ""])
+    body = {"reports": [dict(zip(shown[0], r, strict=True)) for r in shown[1:]]}
+    emit(context, body, table(shown))
+
+
+@click.command()
+@click.pass_context
+def whoami(context: click.Context) -> None:
+    """Ask the hub who it thinks this folder is."""
+    hub = hub_of(context)
+    pull(hub.store, hub.registry, hub.client(), hub.clock.now())
+    found = hub.client().get_json("/v1/whoami")
+    with hub.store.read() as tx:
+        head = tx.heads.get(REGISTRY)
+    text = f"{found['owner']}; registry of {head.size if head else 0} lines"
+    emit(context, found, [text])
+
+
+@click.command()
+@click.pass_context
+def usage(context: click.Context) -> None:
+    """Show how much of the token quotas is used."""
+    found = hub_of(context).client().get_json("/v1/usage")
+    text = [f"{c}: {v['used']} of {v['quota']} a day" for c, v in found.items()]
+    emit(context, found, text)
+
+
+COMMANDS = (show, reports, whoami, usage)
