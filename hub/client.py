@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 
 from hub.clock import Clock
+from hub.deadline import BoundedTransport, begin
 from hub.errors import (
     ConflictError,
     HubError,
@@ -26,12 +26,20 @@ from hub.errors import (
     UnavailableError,
 )
 from keys.ed25519 import Signer
+from keys.encoding import parse_decimal
+from keys.errors import EncodingError
 from keys.requests import sign_request
 
 __all__ = ["Client", "Identity", "post_alerts"]
 
-MAX_ANSWER = 256 * 1024 * 1024
+MAX_LINES = 256 * 1024 * 1024
+"""Most bytes of an answer that holds lines of a feed."""
+MAX_ANSWER = 16 * 1024 * 1024
+"""Most bytes of every other answer."""
 DEADLINE = 300.0
+"""Seconds that a request may take, all in all."""
+_SLOWEST = 64 * 1024  # Bytes a second of a large upload, which has more time.
+_PATIENCE = 30.0  # Seconds without any progress.
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,7 @@ class Client:
         clock: Dates the signatures.
         identity: Signs requests; None asks as nobody.
         transport: Replaces the network in tests.
+        deadline: Seconds that a request may take, beside the time of a large upload.
     """
 
     def __init__(
@@ -58,12 +67,17 @@ class Client:
         clock: Clock,
         identity: Identity | None = None,
         transport: httpx2.BaseTransport | None = None,
+        deadline: float = DEADLINE,
     ):
         self.url = url.rstrip("/")
         self._clock = clock
         self._identity = identity
+        self._deadline = deadline
         self._http = httpx2.Client(
-            timeout=30, follow_redirects=False, transport=transport, trust_env=False
+            timeout=_PATIENCE,
+            follow_redirects=False,
+            transport=transport or BoundedTransport(),
+            trust_env=False,
         )
 
     def close(self) -> None:
@@ -89,7 +103,8 @@ class Client:
     def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
         """Return the lines of [start, stop), tombstones in their places."""
         path = f"/v1/feeds/{feed}/entries?from={start}&to={stop}"
-        raw = self._ask("GET", path, headers={"Accept-Encoding": "gzip"})[2]
+        wanted = {"Accept-Encoding": "gzip"}
+        raw = self._ask("GET", path, headers=wanted, limit=MAX_LINES)[2]
         if not raw.endswith(b"\n"):
             raise MalformedError("the node's answer is cut short", code="truncated")
         return raw[:-1].split(b"\n")
@@ -133,6 +148,7 @@ class Client:
         path: str,
         body: bytes = b"",
         headers: dict[str, str] | None = None,
+        limit: int = MAX_ANSWER,
     ) -> tuple[int, httpx2.Headers, bytes]:
         url = self.url + path
         sent = {"Accept-Encoding": "identity", **(headers or {})}
@@ -147,13 +163,14 @@ class Client:
                 now=self._clock.now(),
                 nonce=secrets.token_urlsafe(16),
             )
+        time_left = begin(self._deadline + len(body) / _SLOWEST)
         try:
             with self._http.stream(method, url, content=body, headers=sent) as answer:
-                raw = b"".join(_bounded(answer))
+                raw = b"".join(_bounded(answer, limit, time_left))
                 status, fields = answer.status_code, answer.headers
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             raise UnavailableError(
-                f"{self.url} cannot be reached: {error}",
+                f"{self.url} cannot be reached: {str(error) or type(error).__name__}",
                 advice="Check the address and the network, then try again.",
             ) from None
         if status >= 300 and status != 304:
@@ -169,47 +186,77 @@ def post_alerts(url: str, lines: bytes) -> None:
     """
     try:
         headers = {"Content-Type": "application/x-ndjson"}
-        answer = httpx2.post(url, content=lines, headers=headers, timeout=30)
-        answer.raise_for_status()
-    except httpx2.HTTPError as error:
+        begin(_PATIENCE)
+        http = httpx2.Client(transport=BoundedTransport(), timeout=_PATIENCE)
+        with http, http.stream("POST", url, content=lines, headers=headers) as answer:
+            # What it says is nobody's business, however long it is.
+            answer.raise_for_status()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UnavailableError(
             f"the webhook did not take the alerts: {error}"
         ) from None
 
 
-def _bounded(answer: httpx2.Response) -> Iterator[bytes]:
-    """Yield the decoded body, within the limits of bytes and time.
-
-    A body of several gzip members, as stored pages are, is decoded member by member.
-    """
-    end = time.monotonic() + DEADLINE
+def _bounded(
+    answer: httpx2.Response, limit: int, time_left: Callable[[], float]
+) -> Iterator[bytes]:
+    """Yield the decoded body, within the limits of bytes and time."""
     packed = answer.headers.get("Content-Encoding") == "gzip"
-    decoder, total = zlib.decompressobj(31), 0
-    for received in answer.iter_raw():
-        data = received
-        while data:
-            if packed:
-                part = decoder.decompress(data, 1 << 20)
-                data = decoder.unconsumed_tail or decoder.unused_data
-                if decoder.eof:
-                    decoder = zlib.decompressobj(31)
-            else:
-                part, data = data, b""
+    gunzip, received, total = _Gunzip(), 0, 0
+    for data in answer.iter_raw():
+        received += len(data)
+        for part in gunzip.parts(data) if packed else (data,):
             total += len(part)
-            if total > MAX_ANSWER or time.monotonic() > end:
-                raise UnavailableError("the node's answer is too long or too slow")
+            if max(total, received) > limit or time_left() <= 0:
+                raise UnavailableError(
+                    "the node's answer is too long or too slow",
+                    advice="Try again, or ask another node.",
+                )
             yield part
+    if packed:
+        gunzip.check_end()
+
+
+class _Gunzip:
+    """Decodes a body of one or several gzip members, as stored pages are."""
+
+    def __init__(self) -> None:
+        self._member: Any = None
+
+    def parts(self, data: bytes) -> Iterator[bytes]:
+        """Yield what some more bytes hold, in parts of at most 1 MiB."""
+        while data:
+            self._member = self._member or zlib.decompressobj(31)
+            try:
+                part = self._member.decompress(data, 1 << 20)
+            except zlib.error:
+                raise MalformedError(
+                    "the node's answer is no gzip", code="bad-encoding"
+                ) from None
+            data = self._member.unconsumed_tail or self._member.unused_data
+            if self._member.eof:
+                self._member = None
+            yield part
+
+    def check_end(self) -> None:
+        """Check that no member is cut.
+
+        Raises:
+            MalformedError: One is.
+        """
+        if self._member is not None:
+            raise MalformedError("the node's answer is cut short", code="truncated")
 
 
 def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubError:
     try:
         body = json.loads(raw)
         code = str(body["type"]).rpartition(":")[2]
-        message, advice = str(body["detail"]), str(body.get("advice", ""))
+        message, advice = _plain(body["detail"]), _plain(body.get("advice", ""))
     except (ValueError, KeyError, TypeError, RecursionError):
         code, message, advice = f"http-{status}", f"{url} answered {status}", ""
     if status == 429:
-        return QuotaError(message, retry_after=int(fields.get("Retry-After", "60")))
+        return QuotaError(message, retry_after=_seconds(fields.get("Retry-After", "")))
     kinds: dict[int, type[HubError]] = {
         400: MalformedError,
         409: ConflictError,
@@ -218,3 +265,16 @@ def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubEr
     }
     kind = UnavailableError if status >= 500 else kinds.get(status, RefusedError)
     return kind(message, code=code, advice=advice)
+
+
+def _plain(value: object) -> str:
+    """Return what a node says, without what could steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(value)[:1000])
+
+
+def _seconds(value: str) -> int:
+    """Return the seconds of a Retry-After, a minute if it does not say them."""
+    try:
+        return min(max(parse_decimal(value), 1), 7 * 86400)
+    except EncodingError:
+        return 60
