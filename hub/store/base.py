@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hub.indicators import Listed, Outlook
+from hub.store.federation_port import EvidenceRow, Federation, Witnessed
 from hub.store.node_port import NodeState
 from hub.store.records import (
     DAY,
@@ -72,6 +73,8 @@ __all__ = [
     "CosignatureRow",
     "ErasureOrder",
     "Erasures",
+    "EvidenceRow",
+    "Federation",
     "Heads",
     "Index",
     "Limit",
@@ -84,6 +87,7 @@ __all__ = [
     "Store",
     "StoredHead",
     "Transaction",
+    "Witnessed",
 ]
 
 
@@ -318,6 +322,11 @@ class Transaction(Protocol):
     @property
     def node(self) -> NodeState:
         """What this node alone knows."""
+        ...
+
+    @property
+    def federation(self) -> Federation:
+        """What nodes say of each other."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hub.errors import RefusedError, UnavailableError
 from hub.store.index import MemoryIndex
+from hub.store.memory_federation import MemoryFederation
 from hub.store.memory_feeds import (
     MemoryBatches,
     MemoryErasures,
@@ -33,6 +34,7 @@ class MemoryTransaction:
         self.batches = MemoryBatches(session)
         self.erasures = MemoryErasures(session)
         self.node = MemoryNodeState(session)
+        self.federation = MemoryFederation(session)
         self.index: MemoryIndex = session.state.index
 
 

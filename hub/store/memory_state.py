@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from hub.store.federation_port import EvidenceRow, Witnessed
 from hub.store.index import MemoryIndex
 from hub.store.records import (
     BatchRow,
@@ -65,6 +66,8 @@ class NodeTables:
     reads: list[ReadRow] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
+    witnessed: dict[str, Witnessed] = field(default_factory=dict)
+    evidence: dict[str, EvidenceRow] = field(default_factory=dict)
 
     def copy(self) -> NodeTables:
         """Return an independent copy."""
@@ -77,6 +80,8 @@ class NodeTables:
             list(self.reads),
             dict(self.meta),
             dict(self.leases),
+            dict(self.witnessed),
+            dict(self.evidence),
         )
 
 

@@ -246,3 +246,28 @@ def _token_index(db: Database) -> None:
         db.execute(statement)
     for name, query in _INDEX_VIEWS.items():
         db.create_view(name, query)
+
+
+_FEDERATION = (
+    """CREATE TABLE witnessed (
+        feed INTEGER PRIMARY KEY REFERENCES feeds (id),
+        size INTEGER NOT NULL,
+        root BLOB NOT NULL,
+        time INTEGER NOT NULL
+    ) STRICT""",
+    """CREATE TABLE evidence (
+        name TEXT NOT NULL PRIMARY KEY,
+        kind TEXT NOT NULL,
+        feed TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        raw BLOB NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID""",
+)
+
+
+@MIGRATIONS(name="0003_federation")
+def _federation(db: Database) -> None:
+    """Create what a node keeps about other nodes, and what its witness key signed."""
+    for statement in _FEDERATION:
+        db.execute(statement)

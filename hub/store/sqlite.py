@@ -20,6 +20,7 @@ from hub.store.locks import writer_turn
 from hub.store.pool import Pool
 from hub.store.session import Session, translated
 from hub.store.sqlite_batches import SqliteBatches, SqliteErasures
+from hub.store.sqlite_federation import SqliteFederation
 from hub.store.sqlite_heads import SqliteHeads
 from hub.store.sqlite_node import SqliteNodeState
 from hub.store.sqlite_objects import SqliteObjects
@@ -38,6 +39,7 @@ class SqliteTransaction:
         self.batches = SqliteBatches(session)
         self.erasures = SqliteErasures(session)
         self.node = SqliteNodeState(session)
+        self.federation = SqliteFederation(session)
         self.index = SqliteIndex(session)
 
 

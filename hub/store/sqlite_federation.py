@@ -1,0 +1,72 @@
+"""Witness state, vouched heads and evidence in SQLite."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from hub.errors import ConflictError
+from hub.store.federation_port import EvidenceRow, Witnessed
+from hub.store.session import Session
+
+__all__ = ["SqliteFederation"]
+
+
+class SqliteFederation:
+    """The ``Federation`` port; see ``hub.store.federation_port``."""
+
+    def __init__(self, session: Session):
+        self._session = session
+
+    def witnessed(self, feed: str) -> Witnessed | None:
+        """Return what this node last cosigned of a feed."""
+        row = self._session.row(
+            "SELECT size, root, time FROM witnessed WHERE feed = ?",
+            (self._session.feed(feed),),
+        )
+        return Witnessed(*row) if row else None
+
+    def witness(self, feed: str, old: Witnessed | None, new: Witnessed) -> None:
+        """Swap the witness state of a feed.
+
+        Raises:
+            ConflictError: It is not ``old`` any more.
+        """
+        number = self._session.new_feed(feed)
+        if self.witnessed(feed) != old:
+            raise ConflictError(f"{feed} was cosigned meanwhile", code="witness-moved")
+        # If we crash here, then nothing is stored and no cosignature was made.
+        self._session.run(
+            "INSERT OR REPLACE INTO witnessed (feed, size, root, time)"
+            " VALUES (?, ?, ?, ?)",
+            (number, new.size, new.root, new.time),
+        )
+
+    def vouched(self, feed: str, nodes: Collection[str], count: int) -> int:
+        """Return the largest size that at least ``count`` of ``nodes`` cosigned."""
+        marks = ",".join("?" * len(nodes))
+        row = self._session.row(
+            f"""SELECT size FROM cosignatures JOIN checkpoints USING (feed, size)
+            WHERE feed = ? AND node IN ({marks})
+            GROUP BY size HAVING count(DISTINCT node) >= ?
+            ORDER BY size DESC LIMIT 1""",  # noqa: S608 - Question marks only.
+            (self._session.feed(feed), *nodes, count),
+        )
+        return int(row[0]) if row else 0
+
+    def add_evidence(self, row: EvidenceRow) -> bool:
+        """Keep evidence; return False when the fact is known already."""
+        added = self._session.run(
+            "INSERT INTO evidence (name, kind, feed, size, raw, at)"
+            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (row.name, row.kind, row.feed, row.size, row.raw, row.at),
+        )
+        return bool(added)
+
+    def evidence(self, feed: str | None = None) -> list[EvidenceRow]:
+        """Return the evidence about a feed, or all of it, by time and name."""
+        rows = self._session.rows(
+            "SELECT name, kind, feed, size, raw, at FROM evidence"
+            " WHERE ?1 IS NULL OR feed = ?1 ORDER BY at, name",
+            (feed,),
+        )
+        return [EvidenceRow(*row) for row in rows]
