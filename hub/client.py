@@ -127,6 +127,19 @@ class Client:
             )
         return answer
 
+    def submit(self, body: bytes) -> tuple[int, bytes]:
+        """Ask a witness to cosign (C2SP tlog-witness); return status and answer.
+
+        Raises:
+            UnavailableError: It does not answer, or cannot now.
+        """
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        path = "/v1/witness/add-checkpoint"
+        status, _, raw = self._send("POST", path, body, headers)
+        if status == 429 or status >= 500:
+            raise UnavailableError(f"{self.url} cannot cosign now: {status}")
+        return status, raw
+
     def evaluate(self, key: str, elements: bytes) -> bytes:
         """Return proof and evaluated elements."""
         headers = {"Content-Type": "application/octet-stream"}
@@ -149,6 +162,18 @@ class Client:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
         limit: int = MAX_ANSWER,
+    ) -> tuple[int, httpx2.Headers, bytes]:
+        status, fields, raw = self._send(method, path, body, headers)
+        if status >= 300 and status != 304:
+            raise _problem(self.url, status, fields, raw)
+        return status, fields, raw
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
     ) -> tuple[int, httpx2.Headers, bytes]:
         url = self.url + path
         sent = {"Accept-Encoding": "identity", **(headers or {})}
@@ -173,8 +198,6 @@ class Client:
                 f"{self.url} cannot be reached: {str(error) or type(error).__name__}",
                 advice="Check the address and the network, then try again.",
             ) from None
-        if status >= 300 and status != 304:
-            raise _problem(self.url, status, fields, raw)
         return status, fields, raw
 
 

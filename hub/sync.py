@@ -9,20 +9,32 @@ at a checkpoint and is one transaction, so an interrupted pull goes on where it 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
+from hub.conviction import accept, find_fork, fork
 from hub.directory import Directory
-from hub.errors import ForkError, HubError, MalformedError, RollbackError
+from hub.errors import (
+    ForkError,
+    HubError,
+    MalformedError,
+    ProofError,
+    RefusedError,
+    RollbackError,
+)
 from hub.feeds import append, erasure_targets
-from hub.model import REGISTRY, EntryName, check_feed, origin_of
+from hub.gossip import heads_of, keep_cosignatures
+from hub.model import REGISTRY, EntryName, origin_of
+from hub.peer import Mirror, Peer
 from hub.registry import Registry
 from hub.store.base import Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
+from hub.tlog.tiles import TileId, tile_path
 from hub.verifier import OpenBatch, split
+from hub.witness import check_not_frozen
 from keys.encoding import from_base64
 from keys.errors import EncodingError, KeysError
 from schemas.fast import read_line
@@ -34,71 +46,16 @@ _TOMBSTONE = b'{"kind":"tombstone"'
 Progress = Callable[[str, int, int], None]
 
 
-class Peer(Protocol):
-    """What is pulled from: a node over HTTP, or another mirror's file."""
-
-    url: str
-
-    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
-        """Return all heads and a tag; None when the tag still holds."""
-        ...
-
-    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
-        """Return the lines of a range."""
-        ...
-
-    def get_json(self, path: str) -> dict[str, Any]:
-        """Return the answer for a path of the HTTP interface."""
-        ...
-
-
-class Mirror:
-    """A peer that is the file of another mirror; not trusted, like every peer.
-
-    Args:
-        store: The other mirror's store.
-        url: A name for it.
-    """
-
-    def __init__(self, store: Store, url: str):
-        self.store, self.url = store, url
-
-    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
-        """Return all heads."""
-        with self.store.read() as tx:
-            feeds = [
-                {"feed": feed, "checkpoint": head.checkpoint.decode()}
-                for feed, head in tx.heads.all().items()
-            ]
-        return {"feeds": feeds}, etag
-
-    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
-        """Return the lines of a range.
-
-        Raises:
-            MalformedError: A line is erased there; another mirror may have it.
-        """
-        with self.store.read() as tx:
-            lines = [line.raw for line in tx.objects.lines(feed, start, stop)]
-        if None in lines:
-            raise MalformedError(f"{self.url} lacks lines of {feed}", code="erased")
-        return [line for line in lines if line is not None]
-
-    def get_json(self, path: str) -> dict[str, Any]:
-        """Return the next checkpoint; the engine asks a mirror for nothing else."""
-        feed, query = path.split("/")[3], path.partition("?from=")[2]
-        with self.store.read() as tx:
-            start = int(query.partition("&")[0])
-            notes = tx.heads.checkpoints(feed, start, 1)
-        return {"checkpoints": [raw.decode() for _, raw in notes]}
-
-
 @dataclass
 class Pulled:
-    """What a pull brought: (feed, from, to), and what went wrong at which feed."""
+    """What a pull brought: (feed, from, to), and what went wrong at which feed.
+
+    ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours).
+    """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
     problems: dict[str, HubError] = field(default_factory=dict)
+    lagging: dict[str, tuple[int, int]] = field(default_factory=dict)
 
 
 def pull(
@@ -107,8 +64,17 @@ def pull(
     client: Peer,
     now: int,
     progress: Progress = lambda _feed, _done, _size: None,
+    only: Collection[str] | None = None,
 ) -> Pulled:
     """Bring every feed up to the peer's heads.
+
+    Args:
+        store: Where to.
+        registry: Gives the directory of that store.
+        client: The peer.
+        now: The time here.
+        progress: Is told (feed, entries so far, entries in all).
+        only: The feeds to pull; None pulls all.
 
     Raises:
         UnavailableError: The peer does not answer.
@@ -116,34 +82,32 @@ def pull(
     """
     result = Pulled()
     with store.read() as tx:
-        etag = tx.node.get_sync(client.url).get("etag", "")
+        etag = "" if only else tx.node.get_sync(client.url).get("etag", "")
     answer, etag = client.heads(etag)
     if answer is None:
         return result
-    heads = _heads(answer)
+    heads = heads_of(answer)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
+        if only is not None and name not in only:
+            continue
         one = _Feed(store, registry, client, name, now, progress)
         try:
-            before, after = one.pull(heads[name])
+            before, after = one.pull(heads[name].checkpoint)
+            keep_cosignatures(store, registry, name, heads[name], now)
         except (HubError, KeysError) as error:
             # One bad feed never stalls the others.
             wrapped = error if isinstance(error, HubError) else _wrap(error)
             result.problems[name] = wrapped
+            one.convict(wrapped)
             continue
         if after > before:
             result.feeds.append((name, before, after))
-    if not result.problems:
+        if one.behind:
+            result.lagging[name] = one.behind
+    if not result.problems and only is None:
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
     return result
-
-
-def _heads(answer: dict[str, Any]) -> dict[str, bytes]:
-    try:
-        feeds = [(check_feed(h["feed"]), h["checkpoint"]) for h in answer["feeds"]]
-        return {feed: checkpoint.encode() for feed, checkpoint in feeds}
-    except (KeyError, TypeError, AttributeError):
-        raise MalformedError("the node's list of heads is not one") from None
 
 
 def _first_checkpoint(answer: dict[str, Any], otherwise: bytes) -> bytes:
@@ -172,6 +136,7 @@ class _Feed:
     ):
         self.store, self.registry, self.client = store, registry, client
         self.name, self.now, self.progress = name, now, progress
+        self.behind: tuple[int, int] | None = None
 
     def pull(self, raw: bytes) -> tuple[int, int]:
         """Bring the feed up to a checkpoint; return the sizes before and after."""
@@ -182,10 +147,54 @@ class _Feed:
         self._compare(head, claimed, raw)
         start = size
         for target, note in self._targets(size, claimed, raw):
-            self._segment(size, target, note)
+            try:
+                self._segment(size, target, note)
+            except (MalformedError, RefusedError, KeysError):
+                self._suspect(note)
+                raise
             size = target
             self.progress(self.name, size - start, claimed.size - start)
         return start, size
+
+    def _suspect(self, raw: bytes) -> None:
+        """Find out whether a head that we cannot follow convicts its home.
+
+        Raises:
+            ForkError: It does; the error carries the evidence.
+        """
+        with self.store.read() as tx:
+            head = tx.heads.get(self.name)
+            directory = self.registry.directory(tx)
+        try:
+            self._open(directory, raw)
+            found = find_fork(head, raw, self._tile) if head else None
+        except (HubError, KeysError):
+            # Whoever shows it cannot show that it was signed: that is its own lie.
+            return
+        if found:
+            raise self._fork(found)
+
+    def _tile(self, tile: TileId) -> bytes:
+        return self.client.get_bytes(f"/v1/feeds/{self.name}/{tile_path(tile)}")
+
+    def _fork(self, evidence: bytes) -> ForkError:
+        return ForkError(
+            f"{self.client.url} shows another history of {self.name}",
+            evidence=evidence,
+            advice="The evidence is kept; tell the officers of the alliance.",
+        )
+
+    def convict(self, problem: HubError) -> None:
+        """Keep the evidence that an error carries, once it proved to be some."""
+        if not isinstance(problem, ForkError) or problem.evidence is None:
+            return
+        with self.store.read() as tx:
+            directory = self.registry.directory(tx)
+        try:
+            accept(self.store, directory, problem.evidence, self.now)
+        except (MalformedError, ProofError):
+            # It convicts nobody under the keys of the registry that we have.
+            return
 
     def _open(self, directory: Directory, raw: bytes) -> Checkpoint:
         checkpoint = peek_checkpoint(raw)
@@ -200,27 +209,29 @@ class _Feed:
         self, head: StoredHead | None, claimed: Checkpoint, raw: bytes
     ) -> None:
         """Refuse a head that cannot be true beside ours."""
-        if head is None or claimed.size > head.size:
-            return
         with self.store.read() as tx:
             directory = self.registry.directory(tx)
-            ours = self._root_at(tx, claimed.size)
-        self._open(directory, raw)
-        if ours != claimed.root:
-            raise ForkError(
-                f"{self.client.url} shows another history of {self.name} at size "
-                f"{claimed.size}",
-                evidence=json.dumps(
-                    [head.checkpoint.decode(), raw.decode()], ensure_ascii=False
-                ).encode(),
-                advice="Keep this message and tell the officers of the alliance.",
-            )
-        if claimed.size < head.size:
+            if head is None or claimed.size > head.size:
+                check_not_frozen(tx, directory, self.name)
+                return
+            self._open(directory, raw)
+            if self._root_at(tx, claimed.size) != claimed.root:
+                raise self._fork(self._proof(tx, head, raw))
+        if claimed.size == head.size:
+            return
+        self.behind = (claimed.size, head.size)
+        home = directory.home(self.name)
+        if home is None or directory.nodes[home.node] == self.client.url:
             raise RollbackError(
                 f"{self.client.url} shows {self.name} at {claimed.size}, it was at "
                 f"{head.size} before",
                 advice="Its operator may have restored an old copy: tell them.",
             )
+
+    def _proof(self, tx: Transaction, head: StoredHead, raw: bytes) -> bytes:
+        reader = tx.objects.hash_reader(self.name, head.size)
+        same = peek_checkpoint(raw).size == head.size
+        return fork(head.checkpoint, raw, None if same else reader)
 
     def _root_at(self, tx: Transaction, size: int) -> bytes:
         if size == 0:

@@ -65,6 +65,15 @@ class Federation(Protocol):
         """
         ...
 
+    def went_back(
+        self, feed: str, node: str, size: int, time: int
+    ) -> tuple[int, int] | None:
+        """Return (larger, smaller size) of which a node cosigned the smaller later.
+
+        One of them is ``size``, cosigned at ``time``; None when nothing contradicts it.
+        """
+        ...
+
     def add_evidence(self, row: EvidenceRow) -> bool:
         """Keep evidence; return False when the fact is known already."""
         ...

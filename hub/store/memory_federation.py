@@ -42,6 +42,17 @@ class MemoryFederation:
         sizes = [size for size, found in by_size.items() if len(found) >= count]
         return max(sizes, default=0)
 
+    def went_back(
+        self, feed: str, node: str, size: int, time: int
+    ) -> tuple[int, int] | None:
+        """Return (larger, smaller size) of which a node cosigned the smaller later."""
+        for other, who, when in sorted(self._session.feed(feed).cosignatures):
+            if who == node and other > size and when < time:
+                return other, size
+            if who == node and other < size and when > time:
+                return size, other
+        return None
+
     def add_evidence(self, row: EvidenceRow) -> bool:
         """Keep evidence; return False when the fact is known already."""
         known = self._session.own_node().evidence

@@ -263,6 +263,7 @@ _FEDERATION = (
         raw BLOB NOT NULL,
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX cosignatures_by_node ON cosignatures (feed, node, time, size)",
 )
 
 

@@ -53,6 +53,21 @@ class SqliteFederation:
         )
         return int(row[0]) if row else 0
 
+    def went_back(
+        self, feed: str, node: str, size: int, time: int
+    ) -> tuple[int, int] | None:
+        """Return (larger, smaller size) of which a node cosigned the smaller later."""
+        row = self._session.row(
+            "SELECT max(size) FILTER (WHERE size > ?3 AND time < ?4),"
+            " min(size) FILTER (WHERE size < ?3 AND time > ?4)"
+            " FROM cosignatures WHERE feed = ?1 AND node = ?2",
+            (self._session.feed(feed), node, size, time),
+        )
+        larger, smaller = row or (None, None)
+        if larger is not None:
+            return int(larger), size
+        return None if smaller is None else (size, int(smaller))
+
     def add_evidence(self, row: EvidenceRow) -> bool:
         """Keep evidence; return False when the fact is known already."""
         added = self._session.run(

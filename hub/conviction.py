@@ -1,0 +1,196 @@
+"""Evidence as a node keeps it: verified by the registry, each fact once.
+
+:mod:`hub.tlog.evidence` says what each kind proves; here the registry says which keys
+count. A fact is named by what was proved and not by the bytes that prove it, since
+anybody can add signature lines to a note. Evidence from others is verified like one's
+own, and nobody can be convicted by a node's word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hub.directory import Directory
+from hub.errors import MalformedError, ProofError
+from hub.model import check_feed
+from hub.store.base import EvidenceRow, Store, StoredHead, Transaction
+from hub.tlog.advance import Relation, relate
+from hub.tlog.checkpoint import Head, peek_checkpoint
+from hub.tlog.evidence import (
+    Evidence,
+    ForkEvidence,
+    RepeatedBatch,
+    WitnessRollback,
+    check_fork,
+    check_repeat,
+    check_rollback,
+    parse_evidence,
+    prove_fork,
+    render_evidence,
+)
+from hub.tlog.merkle import HashReader, prove_roots
+from hub.tlog.tiles import TileId, TileReader
+from hub.witness import fork_name, witness_keys
+from keys.errors import KeysError
+from keys.note import add_signatures, parse_signature
+
+__all__ = ["accept", "feed_of", "find_fork", "fork", "judge", "rollback"]
+
+
+def feed_of(directory: Directory, origin: str) -> str:
+    """Return the feed of an origin of this alliance.
+
+    Raises:
+        ProofError: It is of another alliance.
+    """
+    alliance, _, feed = origin.rpartition("/")
+    if alliance != directory.alliance:
+        raise ProofError(f"{origin[:100]} is no feed of {directory.alliance}")
+    return check_feed(feed)
+
+
+def judge(raw: bytes, directory: Directory, now: int) -> EvidenceRow:
+    """Verify an evidence file and say what it proves.
+
+    Raises:
+        MalformedError: Not an evidence file.
+        ProofError: It proves nothing under the keys of this registry.
+    """
+    evidence = parse_evidence(raw)
+    try:
+        if isinstance(evidence, ForkEvidence):
+            return _fork(evidence, raw, directory, now)
+        if isinstance(evidence, RepeatedBatch):
+            return _repeat(evidence, raw, directory, now)
+        return _rollback(evidence, raw, directory, now)
+    except KeysError as error:
+        raise MalformedError(str(error), code="bad-evidence") from None
+
+
+def _fork(
+    evidence: ForkEvidence, raw: bytes, directory: Directory, now: int
+) -> EvidenceRow:
+    origin = peek_checkpoint(evidence.first).origin
+    feed = feed_of(directory, origin)
+
+    def log_key(size: int) -> bytes | None:
+        return directory.log_public(feed, size)
+
+    first, second = check_fork(evidence, origin, log_key)
+    small = min((first, second), key=lambda c: c.size)
+    large = max((first, second), key=lambda c: c.size)
+    public = directory.log_public(feed, large.size) or b""
+    return EvidenceRow(fork_name(feed, public), "fork", feed, small.size, raw, now)
+
+
+def _repeat(
+    evidence: RepeatedBatch, raw: bytes, directory: Directory, now: int
+) -> EvidenceRow:
+    origin = peek_checkpoint(evidence.proofs[0].checkpoint).origin
+    feed = feed_of(directory, origin)
+    batch = check_repeat(evidence, origin, lambda n: directory.log_public(feed, n))
+    name = f"repeated-batch/{feed}/{batch.hex()}"
+    size = max(proof.index for proof in evidence.proofs)
+    return EvidenceRow(name, "repeated-batch", feed, size, raw, now)
+
+
+def _rollback(
+    evidence: WitnessRollback, raw: bytes, directory: Directory, now: int
+) -> EvidenceRow:
+    origin = peek_checkpoint(evidence.larger).origin
+    feed = feed_of(directory, origin)
+    keys = [k for found in witness_keys(directory).values() for k in found]
+    problem: ProofError | None = None
+    for key in keys:
+        if key.name != evidence.witness:
+            continue
+        try:
+            check_rollback(
+                evidence, origin, lambda n: directory.log_public(feed, n), key
+            )
+        except ProofError as error:
+            problem = error
+            continue
+        name = f"witness-rollback/{key.name.rpartition('/')[2]}/{key.public.hex()}"
+        return EvidenceRow(name, "witness-rollback", feed, 0, raw, now)
+    raise problem or ProofError(f"{evidence.witness[:100]} is no witness here")
+
+
+def accept(store: Store, directory: Directory, raw: bytes, now: int) -> EvidenceRow:
+    """Verify evidence and keep it; what was known already is kept as it was.
+
+    Raises:
+        MalformedError: Not an evidence file.
+        ProofError: It proves nothing under the keys of this registry.
+    """
+    row = judge(raw, directory, now)
+    with store.write() as tx:
+        tx.federation.add_evidence(row)
+    return row
+
+
+def fork(first: bytes, second: bytes, reader: HashReader | None) -> bytes:
+    """Return the evidence file of two checkpoints that contradict each other.
+
+    Args:
+        first: A signed checkpoint.
+        second: Another one of the same feed.
+        reader: The hashes of the larger tree; None when the sizes are equal.
+
+    Raises:
+        MalformedError: One is not a checkpoint.
+        ProofError: The hashes cannot be had.
+    """
+    evidence: Evidence = prove_fork(first, second, reader)
+    return render_evidence(evidence)
+
+
+def find_fork(
+    head: StoredHead, raw: bytes, fetch: Callable[[TileId], bytes]
+) -> bytes | None:
+    """Return the evidence that a larger head does not extend ours, if it does not.
+
+    Tiles that do not lead to the larger root prove nothing: they may be the lie of
+    whoever serves them.
+
+    Args:
+        head: Our head, with its signed checkpoint.
+        raw: A signed and verified checkpoint of a larger size.
+        fetch: Returns a tile of the larger tree from whoever shows it.
+
+    Raises:
+        HubError: A tile cannot be had, or does not lead to the larger root.
+    """
+    claimed = peek_checkpoint(raw)
+    if not 0 < head.size < claimed.size:
+        return None
+    reader = TileReader(claimed.size, claimed.root, fetch)
+    hashes = prove_roots(head.size, claimed.size, reader)
+    ours = Head(head.size, head.root)
+    if relate(ours, claimed.head, hashes) is not Relation.FORK:
+        return None
+    return render_evidence(ForkEvidence(head.checkpoint, raw, tuple(hashes)))
+
+
+def rollback(
+    tx: Transaction, feed: str, key_name: str, large: int, small: int
+) -> bytes | None:
+    """Return the evidence that a witness went back, from what is stored, or None.
+
+    Args:
+        tx: A transaction that sees both checkpoints.
+        feed: The feed.
+        key_name: The name under which the node cosigns.
+        large: The size that it cosigned earlier.
+        small: The smaller size that it cosigned later.
+    """
+    node = key_name.rpartition("/")[2]
+    notes = []
+    for size in (large, small):
+        found = tx.heads.checkpoints(feed, size, 1)
+        rows = [r for r in tx.heads.cosignatures(feed, size) if r.node == node]
+        if not found or found[0][0] != size or not rows:
+            return None
+        lines = [parse_signature(r.line.decode().removesuffix("\n")) for r in rows]
+        notes.append(add_signatures(found[0][1], *lines))
+    return render_evidence(WitnessRollback(key_name, notes[0], notes[1]))

@@ -1,0 +1,270 @@
+"""A node among others: it mirrors them, cosigns what it holds, and shows its heads.
+
+*Sync* (:meth:`Federation.sync`) pulls one peer once, keeps the cosignatures that the
+peer shows, and cosigns every head that is not cosigned yet or was an hour ago. So
+cosignatures gossip: each node shows all that it has.
+
+*Announce* (:meth:`Federation.announce`) is the home's part after a batch: it posts the
+checkpoint to its peers (C2SP tlog-witness) and keeps their cosignatures.
+
+*Receive* (:meth:`Federation.receive`) is the peer's part: it answers only when
+everything below the checkpoint is verified and stored here.
+
+Not trusted: peers. One that lies, lags or is silent spoils nothing but its own answer.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as OutOfTime
+from dataclasses import dataclass, field
+
+from hub.client import Client
+from hub.clock import Clock
+from hub.conviction import feed_of
+from hub.directory import Directory
+from hub.errors import (
+    HubError,
+    MalformedError,
+    ProofError,
+    RefusedError,
+    UnavailableError,
+)
+from hub.model import REGISTRY
+from hub.registry import Registry
+from hub.store.base import Store
+from hub.sync import Pulled, pull
+from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
+from hub.tlog.merkle import check_consistency, prove_consistency
+from hub.tlog.submission import Submission, render_submission
+from hub.witness import FRESH, Witness, check_old, keep
+from keys.errors import KeysError, SignatureError
+
+__all__ = ["Federation", "Synced"]
+
+
+@dataclass
+class Synced:
+    """What one sync with a peer brought."""
+
+    pulled: Pulled
+    cosigned: list[str] = field(default_factory=list)
+    problems: dict[str, HubError] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Federation:
+    """This node's side of the federation.
+
+    Args:
+        name: This node's name.
+        store: Its store.
+        registry: Gives the directory.
+        clock: Dates cosignatures.
+        witness: Its witness key.
+        client: Returns the client for a peer, by its name.
+    """
+
+    name: str
+    store: Store
+    registry: Registry
+    clock: Clock
+    witness: Witness
+    client: Callable[[str], Client]
+
+    def directory(self) -> Directory:
+        """Return the directory as of the stored registry."""
+        with self.store.read() as tx:
+            return self.registry.directory(tx)
+
+    def peers(self) -> list[str]:
+        """Return the names of all other nodes."""
+        return [name for name in self.directory().nodes if name != self.name]
+
+    # -- mirroring -----------------------------------------------------------------
+
+    def sync(self, peer: str) -> Synced:
+        """Pull a peer once, then cosign what is due.
+
+        Raises:
+            UnavailableError: The peer does not answer.
+            MalformedError: Its list of heads is not one.
+        """
+        now = self.clock.now()
+        done = Synced(pull(self.store, self.registry, self.client(peer), now))
+        done.problems.update(done.pulled.problems)
+        self.cosign_due(done)
+        return done
+
+    def cosign_due(self, done: Synced) -> None:
+        """Cosign every stored head that is not cosigned, or was an hour ago."""
+        now, directory = self.clock.now(), self.directory()
+        with self.store.read() as tx:
+            heads = tx.heads.all()
+            last = {feed: tx.federation.witnessed(feed) for feed in heads}
+        for feed, head in heads.items():
+            known = last[feed]
+            if known and known.size == head.size and now - known.time < FRESH:
+                continue
+            try:
+                self.witness.cosign(directory, feed, head.size, now)
+                done.cosigned.append(feed)
+            except HubError as error:
+                # One feed that cannot be cosigned never keeps back the others.
+                done.problems.setdefault(feed, error)
+
+    # -- the home's part -----------------------------------------------------------
+
+    def announce(self, feed: str, checkpoint: bytes, *, want: int, wait: float) -> int:
+        """Show a checkpoint to all peers; return how many cosigned it in time.
+
+        Args:
+            feed: The feed.
+            checkpoint: The signed note, stored and durable.
+            want: How many cosignatures are enough.
+            wait: Seconds to wait for them; later ones are kept all the same.
+        """
+        peers = self.peers()
+        if not peers:
+            return 0
+        # The threads end with their last answer, which the client bounds in time.
+        pool = ThreadPoolExecutor(max_workers=len(peers), thread_name_prefix="announce")
+        asked = [pool.submit(self._ask, peer, feed, checkpoint) for peer in peers]
+        pool.shutdown(wait=False)
+        count = 0
+        try:
+            for done in as_completed(asked, timeout=wait):
+                count += done.result()
+                if count >= want:
+                    break
+        except OutOfTime:
+            pass
+        return count
+
+    def _ask(self, peer: str, feed: str, checkpoint: bytes) -> int:
+        """Ask one peer for its cosignature; return 1 when it came and is kept."""
+        try:
+            return self._submit(peer, feed, checkpoint)
+        except (HubError, KeysError):
+            # The peer gets the checkpoint with its next sync.
+            return 0
+
+    def _submit(self, peer: str, feed: str, checkpoint: bytes) -> int:
+        client, size = self.client(peer), peek_checkpoint(checkpoint).size
+        with self.store.read() as tx:
+            noted = tx.node.get_sync(f"witness {peer}").get(feed, "0")
+        old = int(noted)
+        for _ in range(2):
+            body = self._submission(feed, old, size, checkpoint)
+            status, answer = client.submit(body)
+            if status == 200:
+                return self._keep(peer, feed, size, answer)
+            if status != 409 or not answer.strip().isdigit():
+                break
+            # SPEC: tlog-witness: 409 tells the size that was cosigned last.
+            old = int(answer)
+            if old > size:
+                break
+        return 0
+
+    def _submission(self, feed: str, old: int, size: int, checkpoint: bytes) -> bytes:
+        if old > size:
+            raise UnavailableError(f"a witness is ahead of {feed} at {size}")
+        with self.store.read() as tx:
+            proof: list[bytes] = []
+            if 0 < old < size:
+                proof = prove_consistency(old, size, tx.objects.hash_reader(feed, size))
+        return render_submission(Submission(old, tuple(proof), checkpoint))
+
+    def _keep(self, peer: str, feed: str, size: int, answer: bytes) -> int:
+        lines = [line for line in answer.split(b"\n") if line]
+        with self.store.write() as tx:
+            kept = keep(tx, self.registry.directory(tx), feed, size, lines)
+            tx.node.set_sync(f"witness {peer}", {feed: str(size)})
+        return min(kept, 1)
+
+    # -- the peer's part -----------------------------------------------------------
+
+    def receive(self, submission: Submission) -> bytes:
+        """Return our cosignature of a checkpoint, after storing what is below it.
+
+        Raises:
+            RefusedError: Unknown origin (``unknown-origin``), not signed by its log
+                key (``bad-log-signature``), or a frozen feed.
+            MalformedError: Ill formed (``bad-submission``).
+            SizeConflictError: Another size was cosigned last.
+            ProofError: It does not extend what was cosigned last.
+            UnavailableError: What is below it cannot be stored now.
+        """
+        feed, checkpoint, directory = self._open(submission)
+        size = checkpoint.size
+        # SPEC: tlog-witness: the old size must not exceed that of the checkpoint.
+        if submission.old > size:
+            raise MalformedError(
+                "the old size is the larger one", code="bad-submission"
+            )
+        with self.store.read() as tx:
+            last = tx.federation.witnessed(feed)
+        known = check_old(last, feed, submission.old)
+        if known is None and submission.proof:
+            raise ProofError("there is nothing to prove from size 0")
+        if known is not None:
+            proof, root = submission.proof, known.root
+            check_consistency(known.size, root, size, checkpoint.root, proof)
+        self._store_below(feed, size)
+        return self.witness.cosign(directory, feed, size, self.clock.now())
+
+    def _open(self, submission: Submission) -> tuple[str, Checkpoint, Directory]:
+        try:
+            claimed = peek_checkpoint(submission.checkpoint)
+        except (MalformedError, KeysError):
+            raise MalformedError("not a checkpoint", code="bad-submission") from None
+        directory = self.directory()
+        feed = feed_of(directory, claimed.origin)
+        public = directory.log_public(feed, claimed.size)
+        if public is None:
+            # A member or node that was admitted a moment ago.
+            self._catch_up_registry(directory)
+            directory = self.directory()
+            public = directory.log_public(feed, claimed.size)
+        if public is None:
+            raise RefusedError(
+                f"there is no feed {claimed.origin[:100]}", code="unknown-origin"
+            )
+        try:
+            raw = submission.checkpoint
+            return feed, open_checkpoint(raw, claimed.origin, public), directory
+        except SignatureError as error:
+            raise RefusedError(str(error), code="bad-log-signature") from None
+
+    def _catch_up_registry(self, directory: Directory) -> None:
+        home = directory.home(REGISTRY)
+        if home is not None and home.node != self.name:
+            client, now = self.client(home.node), self.clock.now()
+            pull(self.store, self.registry, client, now, only={REGISTRY})
+
+    def _store_below(self, feed: str, size: int) -> None:
+        """Fetch from the home what is below a checkpoint."""
+        with self.store.read() as tx:
+            head = tx.heads.get(feed)
+        home = self.directory().home(feed)
+        if home is None or home.node == self.name or (head and head.size >= size):
+            return
+        client, now = self.client(home.node), self.clock.now()
+        found = pull(self.store, self.registry, client, now, only={REGISTRY, feed})
+        if feed in found.problems:
+            raise UnavailableError(
+                f"{feed} cannot be stored: {found.problems[feed]}", code="not-stored"
+            )
+
+
+def describe(done: Synced) -> str:
+    """Return one JSON line about a sync, for the log."""
+    body = {
+        "feeds": [[f, a, b] for f, a, b in done.pulled.feeds],
+        "cosigned": done.cosigned,
+        "problems": {f: str(p) for f, p in done.problems.items()},
+    }
+    return json.dumps(body)

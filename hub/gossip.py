@@ -1,0 +1,87 @@
+"""Cosignatures that peers show: verified, kept, and compared with each other.
+
+Each node shows all that it has, so that all nodes come to have all. A witness that
+cosigned a smaller head after a larger one is convicted by its own lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from hub.conviction import accept, rollback
+from hub.directory import Directory
+from hub.errors import MalformedError, ProofError
+from hub.model import check_feed
+from hub.registry import Registry
+from hub.store.base import Store, Transaction
+from hub.tlog.checkpoint import peek_checkpoint
+from hub.witness import keep, lines_of, witness_keys
+
+__all__ = ["ShownHead", "heads_of", "keep_cosignatures"]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHead:
+    """What a peer shows of a feed, none of it verified."""
+
+    checkpoint: bytes
+    cosignatures: tuple[bytes, ...] = ()
+
+
+def heads_of(answer: dict[str, Any]) -> dict[str, ShownHead]:
+    """Read a peer's list of heads.
+
+    Raises:
+        MalformedError: It is not one.
+    """
+    try:
+        return {
+            check_feed(h["feed"]): ShownHead(
+                h["checkpoint"].encode(),
+                tuple(line.encode() for line in h.get("cosignatures", ())),
+            )
+            for h in answer["feeds"]
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise MalformedError("the node's list of heads is not one") from None
+
+
+def keep_cosignatures(
+    store: Store, registry: Registry, feed: str, shown: ShownHead, now: int
+) -> None:
+    """Keep the cosignatures that a peer shows for a head that is stored here.
+
+    Raises:
+        MalformedError: One of a known witness does not verify.
+    """
+    if not shown.cosignatures:
+        return
+    size = peek_checkpoint(shown.checkpoint).size
+    with store.read() as tx:
+        known = set(lines_of(tx, feed, size))
+    new = [line for line in shown.cosignatures if line not in known]
+    if not new:
+        return
+    seen: list[tuple[str, int, int]] = []
+    with store.write() as tx:
+        directory = registry.directory(tx)
+        keep(tx, directory, feed, size, new, found=lambda *one: seen.append(one))
+        found = [_went_back(tx, directory, feed, *one) for one in seen]
+    for evidence in filter(None, found):
+        try:
+            accept(store, directory, evidence, now)
+        except (MalformedError, ProofError):
+            # Heads above a cut are void and convict nobody.
+            continue
+
+
+def _went_back(
+    tx: Transaction, directory: Directory, feed: str, node: str, size: int, time: int
+) -> bytes | None:
+    """Return evidence if a node cosigned a smaller head after a larger one."""
+    pair = tx.federation.went_back(feed, node, size, time)
+    keys = witness_keys(directory).get(node, ())
+    if pair is None or not keys:
+        return None
+    return rollback(tx, feed, keys[0].name, *pair)

@@ -1,0 +1,84 @@
+"""What is pulled from: a node over HTTP, or the file of another mirror.
+
+Not trusted: either. :mod:`hub.sync` verifies whatever comes from here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from hub.errors import MalformedError, UnavailableError
+from hub.store.base import Store
+
+__all__ = ["Mirror", "Peer"]
+
+
+class Peer(Protocol):
+    """What is pulled from: a node over HTTP, or another mirror's file."""
+
+    url: str
+
+    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
+        """Return all heads and a tag; None when the tag still holds."""
+        ...
+
+    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
+        """Return the lines of a range."""
+        ...
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Return the answer for a path of the HTTP interface."""
+        ...
+
+    def get_bytes(self, path: str) -> bytes:
+        """Return what is at a path of the HTTP interface."""
+        ...
+
+
+class Mirror:
+    """A peer that is the file of another mirror; not trusted, like every peer.
+
+    Args:
+        store: The other mirror's store.
+        url: A name for it.
+    """
+
+    def __init__(self, store: Store, url: str):
+        self.store, self.url = store, url
+
+    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
+        """Return all heads."""
+        with self.store.read() as tx:
+            feeds = [
+                {"feed": feed, "checkpoint": head.checkpoint.decode()}
+                for feed, head in tx.heads.all().items()
+            ]
+        return {"feeds": feeds}, etag
+
+    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
+        """Return the lines of a range.
+
+        Raises:
+            MalformedError: A line is erased there; another mirror may have it.
+        """
+        with self.store.read() as tx:
+            lines = [line.raw for line in tx.objects.lines(feed, start, stop)]
+        if None in lines:
+            raise MalformedError(f"{self.url} lacks lines of {feed}", code="erased")
+        return [line for line in lines if line is not None]
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Return the next checkpoint; the engine asks a mirror for nothing else."""
+        feed, query = path.split("/")[3], path.partition("?from=")[2]
+        with self.store.read() as tx:
+            start = int(query.partition("&")[0])
+            notes = tx.heads.checkpoints(feed, start, 1)
+        return {"checkpoints": [raw.decode() for _, raw in notes]}
+
+    def get_bytes(self, path: str) -> bytes:
+        """Refuse: a file has no tiles to show.
+
+        Raises:
+            UnavailableError: Always.
+        """
+        raise UnavailableError(f"{self.url} does not serve {path}")

@@ -1,0 +1,306 @@
+"""Cosignatures: a node's statement that it holds all of a feed up to a head.
+
+A cosignature says: at that time this was the largest consistent tree of the feed that
+the node had seen, and it holds everything below. So a node cosigns only checkpoints
+that it verified and stored. Its witness key never goes back, neither in size nor in
+time: the state is compared and swapped in one transaction, and noted beside the key
+before the signature leaves (:mod:`hub.marks`). A feed with a proven fork is frozen and
+not cosigned until the officers name a new log key for it.
+
+Trusted: the own store and key. Not trusted: whoever brings lines; each is verified
+under the registry's witness keys, and its text is the checkpoint that is stored here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from hub.directory import Directory
+from hub.errors import ConflictError, MalformedError, RefusedError, UnavailableError
+from hub.marks import Marks
+from hub.store.base import Store, StoredHead, Transaction, Witnessed
+from hub.tlog.checkpoint import Head
+from hub.tlog.merkle import Frontier
+from keys.cosignature import check_cosignature
+from keys.cosignature import cosign as make_line
+from keys.ed25519 import Signer
+from keys.errors import KeysError
+from keys.note import (
+    COSIGNATURE_V1,
+    Signature,
+    VerifierKey,
+    parse_note,
+    parse_signature,
+)
+
+__all__ = [
+    "FRESH",
+    "SizeConflictError",
+    "Witness",
+    "check_not_frozen",
+    "check_old",
+    "fork_name",
+    "keep",
+    "lines_of",
+    "others",
+    "quorum",
+    "visible",
+    "witness_keys",
+]
+
+FRESH = 3600
+"""Seconds after which a head is cosigned again, to tell silence from age."""
+
+
+def witness_keys(directory: Directory) -> dict[str, list[VerifierKey]]:
+    """Return the witness keys of each node, closed ones left out."""
+    found: dict[str, list[VerifierKey]] = {}
+    for key in directory.with_role("witness"):
+        if key.closed_at is None:
+            vkey = VerifierKey(directory.key_name(key), COSIGNATURE_V1, key.public)
+            found.setdefault(key.owner.partition("/")[2], []).append(vkey)
+    return found
+
+
+def others(directory: Directory, feed: str) -> list[str]:
+    """Return the nodes whose cosignatures count for a feed: all but its home."""
+    home = directory.home(feed)
+    return [name for name in directory.nodes if home is None or name != home.node]
+
+
+def quorum(directory: Directory, feed: str) -> int:
+    """Return how many other nodes must cosign; 0 when the home is alone."""
+    return directory.policy.quorum if others(directory, feed) else 0
+
+
+def visible(tx: Transaction, directory: Directory, feed: str) -> StoredHead | None:
+    """Return the newest head that everybody may see: the one that the quorum cosigned.
+
+    Nodes, and whoever published a batch, see the newest one.
+    """
+    head, needed = tx.heads.get(feed), quorum(directory, feed)
+    if head is None or not needed:
+        return head
+    size = tx.federation.vouched(feed, others(directory, feed), needed)
+    if size == head.size:
+        return head
+    if not size:
+        return None
+    return _stored(tx, feed, size)
+
+
+def _stored(tx: Transaction, feed: str, size: int) -> StoredHead:
+    """Return the head of a size whose checkpoint is stored."""
+    note = tx.heads.checkpoints(feed, size, 1)[0][1]
+    reader = tx.objects.hash_reader(feed, size)
+    return StoredHead(size, Frontier.of_hashes(size, reader).root(), note)
+
+
+def fork_name(feed: str, public: bytes) -> str:
+    """Return the name of the fact that a log key signed two histories of a feed."""
+    return f"fork/{feed}/{public.hex()}"
+
+
+def check_not_frozen(tx: Transaction, directory: Directory, feed: str) -> None:
+    """Refuse what would extend a feed whose present log key signed two histories.
+
+    Raises:
+        RefusedError: The feed is frozen (code ``frozen``).
+    """
+    home = directory.home(feed)
+    if home is None:
+        return
+    name = fork_name(feed, home.public)
+    if any(row.name == name for row in tx.federation.evidence(feed)):
+        raise RefusedError(
+            f"{feed} is frozen: its home signed two histories",
+            code="frozen",
+            advice="The officers decide with a home entry how it goes on.",
+        )
+
+
+def lines_of(tx: Transaction, feed: str, size: int) -> list[bytes]:
+    """Return the kept signature lines for the checkpoint of a size."""
+    return [row.line for row in tx.heads.cosignatures(feed, size)]
+
+
+def keep(
+    tx: Transaction,
+    directory: Directory,
+    feed: str,
+    size: int,
+    lines: Iterable[bytes],
+    *,
+    found: Callable[[str, int, int], None] = lambda _node, _size, _time: None,
+) -> int:
+    """Keep the cosignatures of a stored checkpoint that verify; return how many.
+
+    Lines of unknown keys are left out. Without the checkpoint here nothing is kept.
+
+    Args:
+        tx: A transaction that may write.
+        directory: Holds the witness keys.
+        feed: The feed.
+        size: The size of the checkpoint that the lines belong to.
+        lines: Signature lines.
+        found: Is told of each one that verified.
+
+    Raises:
+        MalformedError: A line of a known witness does not verify.
+    """
+    notes = tx.heads.checkpoints(feed, size, 1)
+    if not notes or notes[0][0] != size:
+        return 0
+    text = parse_note(notes[0][1]).text
+    by_hint = {
+        (vkey.name, vkey.key_id): (node, vkey)
+        for node, vkeys in witness_keys(directory).items()
+        for vkey in vkeys
+    }
+    kept = 0
+    for raw in lines:
+        line = _parse(raw)
+        known = by_hint.get((line.name, line.key_id))
+        if known is None:
+            continue
+        node, vkey = known
+        try:
+            time = check_cosignature(text, line, vkey)
+        except KeysError as error:
+            raise MalformedError(
+                f"a cosignature of {node} for {feed} at {size} fails: {error}",
+                code="bad-cosignature",
+            ) from None
+        tx.heads.add_cosignature(feed, size, node, time, line.render().encode())
+        found(node, size, time)
+        kept += 1
+    return kept
+
+
+def _parse(raw: bytes) -> Signature:
+    try:
+        return parse_signature(raw.decode().removesuffix("\n"))
+    except (KeysError, UnicodeDecodeError):
+        raise MalformedError("not a signature line", code="bad-cosignature") from None
+
+
+@dataclass(frozen=True)
+class Witness:
+    """This node's witness key and its state.
+
+    Args:
+        node: The node's name.
+        key_name: The name that it cosigns under.
+        signer: The key.
+        store: Where state and cosignatures are kept.
+        marks: The state once more, beside the key.
+    """
+
+    node: str
+    key_name: str
+    signer: Signer
+    store: Store
+    marks: Marks
+
+    def cosign(self, directory: Directory, feed: str, size: int, now: int) -> bytes:
+        """Cosign the stored checkpoint of a size; return the signature line.
+
+        The same head is cosigned anew only after an hour; before, the line is the one
+        that was made then.
+
+        Raises:
+            RefusedError: The feed is frozen.
+            ConflictError: A larger head was cosigned already (``witness-size``).
+            UnavailableError: The checkpoint is not here, the clock went back, or the
+                database is older than the key's last signature.
+        """
+        with self.store.write() as tx:
+            check_not_frozen(tx, directory, feed)
+            head = self._head(tx, feed, size)
+            last = tx.federation.witnessed(feed)
+            self._check_forward(directory, feed, head, last, now)
+            if last and last.size == size and now - last.time < FRESH:
+                own = self._own(tx, feed, size, last.time)
+                if own:
+                    return own
+            text = parse_note(head.checkpoint).text
+            line = make_line(text, time=now, name=self.key_name, signer=self.signer)
+            raw = line.render().encode()
+            tx.federation.witness(feed, last, Witnessed(size, head.root, now))
+            tx.heads.add_cosignature(feed, size, self.node, now, raw)
+        # If we crash here, then the state is stored and nobody has the signature; the
+        # same head is cosigned again with a later time.
+        self.marks.note_witness(feed, size, now)
+        return raw
+
+    def _own(self, tx: Transaction, feed: str, size: int, time: int) -> bytes | None:
+        rows = tx.heads.cosignatures(feed, size)
+        mine = [r.line for r in rows if (r.node, r.time) == (self.node, time)]
+        return mine[0] if mine else None
+
+    @staticmethod
+    def _head(tx: Transaction, feed: str, size: int) -> StoredHead:
+        notes = tx.heads.checkpoints(feed, size, 1)
+        if not notes or notes[0][0] != size or tx.objects.size(feed) < size:
+            raise UnavailableError(
+                f"{feed} at {size} is not stored here",
+                code="not-stored",
+                advice="Ask again in a moment.",
+            )
+        return _stored(tx, feed, size)
+
+    def _check_forward(
+        self,
+        directory: Directory,
+        feed: str,
+        head: StoredHead,
+        last: Witnessed | None,
+        now: int,
+    ) -> None:
+        # SPEC: design, Federation: a witness key never goes back in size or time,
+        # except to the size that an officers' home entry names.
+        home = directory.home(feed)
+        cut = home is not None and home.size and home.size == head.size
+        known = last or Witnessed(0, b"", 0)
+        size, time = self.marks.witnessed(feed)
+        if now < max(known.time, time):
+            raise UnavailableError(
+                f"this node's clock is behind its last cosignature of {feed}",
+                code="clock-behind",
+                advice="Set the clock of the node.",
+            )
+        if cut:
+            return
+        if size > max(known.size, head.size):
+            raise UnavailableError(
+                f"this node cosigned {feed} at {size} and its database ends before",
+                code="behind-own-signature",
+                advice="It catches up from its peers, or hub restore --from-mirror.",
+            )
+        if head.size < known.size:
+            raise SizeConflictError(feed, known.size)
+        if head.size == known.size and head.root != known.root:
+            raise AssertionError("one store has one tree")
+
+
+class SizeConflictError(ConflictError):
+    """The witness cosigned another size; carries that size for the asker."""
+
+    default_code = "witness-size"
+
+    def __init__(self, feed: str, size: int):
+        super().__init__(f"{feed} was cosigned at {size}")
+        self.size = size
+
+
+def check_old(last: Witnessed | None, feed: str, old: int) -> Head | None:
+    """Check that the asker knows what was cosigned last; return that head.
+
+    Raises:
+        SizeConflictError: It was another size.
+    """
+    size = last.size if last else 0
+    if old != size:
+        raise SizeConflictError(feed, size)
+    return Head(last.size, last.root) if last else None
