@@ -163,7 +163,7 @@ class Client:
         headers: dict[str, str] | None = None,
         limit: int = MAX_ANSWER,
     ) -> tuple[int, httpx2.Headers, bytes]:
-        status, fields, raw = self._send(method, path, body, headers)
+        status, fields, raw = self._send(method, path, body, headers, limit)
         if status >= 300 and status != 304:
             raise _problem(self.url, status, fields, raw)
         return status, fields, raw
@@ -174,6 +174,7 @@ class Client:
         path: str,
         body: bytes = b"",
         headers: dict[str, str] | None = None,
+        limit: int = MAX_ANSWER,
     ) -> tuple[int, httpx2.Headers, bytes]:
         url = self.url + path
         sent = {"Accept-Encoding": "identity", **(headers or {})}
