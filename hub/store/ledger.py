@@ -9,38 +9,15 @@ references, not the reports; ``hub reports --mine`` still lists those.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from hub.store.engine import sqlite3
+from hub.store.ledger_file import LedgerFile
 
 __all__ = ["Ledger"]
-
-_TABLES = """
-CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB) STRICT;
-CREATE TABLE IF NOT EXISTS tokens (handle BLOB PRIMARY KEY, token BLOB)
-    STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS cases (
-    "row" BLOB PRIMARY KEY, ref TEXT, "case" TEXT NOT NULL, content BLOB NOT NULL,
-    batch BLOB NOT NULL, place INTEGER NOT NULL, count INTEGER NOT NULL,
-    first INTEGER, withdrawn INTEGER NOT NULL DEFAULT 0) STRICT;
-CREATE INDEX IF NOT EXISTS cases_by_batch ON cases (batch);
-CREATE INDEX IF NOT EXISTS cases_by_ref ON cases (ref);
-CREATE INDEX IF NOT EXISTS cases_by_case ON cases ("case");
-CREATE TABLE IF NOT EXISTS journal (
-    id INTEGER PRIMARY KEY, batch BLOB NOT NULL, feed TEXT NOT NULL,
-    body BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS watched (
-    token BLOB NOT NULL, ref TEXT NOT NULL, type TEXT NOT NULL, exact INTEGER NOT NULL,
-    PRIMARY KEY (token, ref)) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS alerted (
-    ref TEXT NOT NULL, member TEXT NOT NULL, entry TEXT NOT NULL, type TEXT NOT NULL,
-    PRIMARY KEY (ref, member, type)) STRICT, WITHOUT ROWID;
-"""
 
 
 class Ledger:
@@ -51,38 +28,30 @@ class Ledger:
     """
 
     def __init__(self, path: Path):
-        if not path.exists():
-            os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_TABLES)
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'secret'").fetchone()
+        self._file = LedgerFile(path)
+        self.secret = self._secret()
+
+    def _secret(self) -> bytes:
+        query = "SELECT value FROM meta WHERE key = 'secret'"
+        row = self._file.row(query)
         if row is None:
-            self._db.execute(
+            # Two processes may make the file at once; both take what came first.
+            self._file.run(
                 "INSERT OR IGNORE INTO meta VALUES ('secret', ?)",
                 (secrets.token_bytes(32),),
             )
-            row = self._db.execute(
-                "SELECT value FROM meta WHERE key = 'secret'"
-            ).fetchone()
-        self.secret: bytes = row[0]
+            row = self._file.row(query)
+        if row is None:
+            raise AssertionError("the secret was just stored")
+        return bytes(row[0])
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
+        self._file.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> AbstractContextManager[None]:
         """Run a block as one durable transaction."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        # If we crash before this, nothing of the block is stored.
-        self._db.execute("COMMIT")
+        return self._file.transaction()
 
     # -- tokens ------------------------------------------------------------------
 
@@ -93,13 +62,13 @@ class Ledger:
             part = handles[start : start + 500]
             marks = ",".join("?" * len(part))
             query = f"SELECT handle, token FROM tokens WHERE handle IN ({marks})"  # noqa: S608 - Only question marks are put in.
-            found.update(self._db.execute(query, part).fetchall())
+            found.update(self._file.rows(query, part))
         return found
 
     def put_tokens(self, tokens: Mapping[bytes, bytes]) -> None:
         """Remember tokens."""
         with self.transaction():
-            self._db.executemany(
+            self._file.many(
                 "INSERT OR REPLACE INTO tokens VALUES (?, ?)", tokens.items()
             )
 
@@ -119,7 +88,7 @@ class Ledger:
         names = ("row", "ref", "case", "content", "batch", "place", "count", "first")
         columns = ", ".join(f'"{n}"' for n in (*names, "withdrawn"))
         query = f"SELECT {columns} FROM cases {where}"  # noqa: S608 - Conditions are fixed texts of this package.
-        for found in self._db.execute(query, values).fetchall():
+        for found in self._file.rows(query, values):
             yield dict(zip((*names, "withdrawn"), found, strict=True))
 
     def journal_batch(
@@ -127,11 +96,11 @@ class Ledger:
     ) -> None:
         """Keep a signed batch and its cases, in one transaction, before it is sent."""
         with self.transaction():
-            self._db.execute(
+            self._file.run(
                 "INSERT INTO journal (batch, feed, body) VALUES (?, ?, ?)",
                 (batch, feed, body),
             )
-            self._db.executemany(
+            self._file.many(
                 'INSERT OR REPLACE INTO cases ("row", ref, "case", content, batch, '
                 "place, count) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 cases,
@@ -140,26 +109,26 @@ class Ledger:
     def journal(self) -> list[tuple[bytes, str, bytes]]:
         """Return the batches that have no receipt yet, oldest first."""
         query = "SELECT batch, feed, body FROM journal ORDER BY id"
-        return list(self._db.execute(query).fetchall())
+        return self._file.rows(query)
 
     def settle(self, batch: bytes, first: int) -> None:
         """Note the receipt of a batch whose first entry is at ``first``."""
         with self.transaction():
-            self._db.execute(
+            self._file.run(
                 "UPDATE cases SET first = ? + place WHERE batch = ?", (first, batch)
             )
-            self._db.execute("DELETE FROM journal WHERE batch = ?", (batch,))
+            self._file.run("DELETE FROM journal WHERE batch = ?", (batch,))
 
     def drop(self, batch: bytes) -> None:
         """Forget a batch that the hub refused for good, and its cases."""
         with self.transaction():
-            self._db.execute("DELETE FROM cases WHERE batch = ?", (batch,))
-            self._db.execute("DELETE FROM journal WHERE batch = ?", (batch,))
+            self._file.run("DELETE FROM cases WHERE batch = ?", (batch,))
+            self._file.run("DELETE FROM journal WHERE batch = ?", (batch,))
 
     def mark_withdrawn(self, cases: Iterable[str]) -> None:
         """Note that cases are withdrawn, so that publishing them again is new."""
         with self.transaction():
-            self._db.executemany(
+            self._file.many(
                 'UPDATE cases SET withdrawn = 1 WHERE "case" = ?', ((c,) for c in cases)
             )
 
@@ -168,17 +137,15 @@ class Ledger:
     def watch(self, rows: Iterable[tuple[bytes, str, str, bool]]) -> None:
         """Add (token, reference, type, exact) to the watch list."""
         with self.transaction():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO watched VALUES (?, ?, ?, ?)", rows
-            )
+            self._file.many("INSERT OR REPLACE INTO watched VALUES (?, ?, ?, ?)", rows)
 
     def watched(self) -> Iterator[tuple[bytes, str, str, int]]:
         """Yield the watch list."""
-        yield from self._db.execute("SELECT token, ref, type, exact FROM watched")
+        yield from self._file.rows("SELECT token, ref, type, exact FROM watched")
 
     def alerted(self) -> dict[tuple[str, str, str], str]:
         """Return (reference, member, type) and the entry that was alerted."""
-        rows = self._db.execute("SELECT ref, member, type, entry FROM alerted")
+        rows = self._file.rows("SELECT ref, member, type, entry FROM alerted")
         return {(r, m, t): e for r, m, t, e in rows}
 
     def note_alerts(
@@ -188,21 +155,21 @@ class Ledger:
     ) -> None:
         """Note what was alerted, so that it is alerted once."""
         with self.transaction():
-            self._db.executemany(
+            self._file.many(
                 "INSERT OR REPLACE INTO alerted VALUES (?, ?, ?, ?)",
                 ((r, m, e, t) for (r, m, t), e in begun.items()),
             )
-            self._db.executemany(
+            self._file.many(
                 "DELETE FROM alerted WHERE ref = ? AND member = ? AND type = ?", ended
             )
 
     def get(self, key: str) -> Any:
         """Return a small setting of this file, or None."""
         query = "SELECT value FROM meta WHERE key = ?"
-        row = self._db.execute(query, (key,)).fetchone()
+        row = self._file.row(query, (key,))
         return json.loads(row[0]) if row else None
 
     def put(self, key: str, value: Any) -> None:
         """Keep a small setting of this file."""
         body = json.dumps(value).encode()
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, body))
+        self._file.run("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, body))

@@ -1,0 +1,163 @@
+"""The file of a ledger: opening, versions, statements and transactions.
+
+``application_id`` says that the file is a ledger and ``user_version`` which of the
+:data:`MIGRATIONS` it has seen, so that a hub refuses a foreign file and one of a newer
+hub. Any number of processes may use it at once: every change is one ``BEGIN
+IMMEDIATE`` transaction, and each waits for its turn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hub.errors import ConfigError
+from hub.store.engine import sqlite3
+from hub.store.session import translated
+
+__all__ = ["APPLICATION_ID", "MIGRATIONS", "LedgerFile"]
+
+APPLICATION_ID = 0x41486C32
+"""``AHl2`` as a big-endian number, in the header of every ledger."""
+
+BUSY_SECONDS = 30
+
+# A migration is never edited once released; the next one is added below it. The first
+# one also fits the ledgers that were written before there were versions.
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value BLOB) STRICT",
+        """CREATE TABLE IF NOT EXISTS tokens (handle BLOB PRIMARY KEY, token BLOB)
+            STRICT, WITHOUT ROWID""",
+        """CREATE TABLE IF NOT EXISTS cases (
+            "row" BLOB PRIMARY KEY, ref TEXT, "case" TEXT NOT NULL,
+            content BLOB NOT NULL, batch BLOB NOT NULL, place INTEGER NOT NULL,
+            count INTEGER NOT NULL, first INTEGER,
+            withdrawn INTEGER NOT NULL DEFAULT 0) STRICT""",
+        "CREATE INDEX IF NOT EXISTS cases_by_batch ON cases (batch)",
+        "CREATE INDEX IF NOT EXISTS cases_by_ref ON cases (ref)",
+        'CREATE INDEX IF NOT EXISTS cases_by_case ON cases ("case")',
+        """CREATE TABLE IF NOT EXISTS journal (
+            id INTEGER PRIMARY KEY, batch BLOB NOT NULL, feed TEXT NOT NULL,
+            body BLOB NOT NULL) STRICT""",
+        """CREATE TABLE IF NOT EXISTS watched (
+            token BLOB NOT NULL, ref TEXT NOT NULL, type TEXT NOT NULL,
+            exact INTEGER NOT NULL, PRIMARY KEY (token, ref)) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE IF NOT EXISTS alerted (
+            ref TEXT NOT NULL, member TEXT NOT NULL, entry TEXT NOT NULL,
+            type TEXT NOT NULL, PRIMARY KEY (ref, member, type))
+            STRICT, WITHOUT ROWID""",
+    ),
+)
+
+
+class LedgerFile:
+    """One connection to a ledger.
+
+    Args:
+        path: Made with mode 0600 if it is missing, and brought up to date.
+
+    Raises:
+        ConfigError: It is a file of something else (``foreign-ledger``) or of a newer
+            hub (``newer-ledger``).
+        UnavailableError: The disk failed, or another process holds it too long.
+    """
+
+    def __init__(self, path: Path):
+        with translated():
+            if not path.exists():
+                os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+            self._db = sqlite3.connect(path, isolation_level=None, timeout=BUSY_SECONDS)
+        try:
+            self._prepare(path)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _prepare(self, path: Path) -> None:
+        try:
+            [(found,)] = self._db.execute("PRAGMA application_id").fetchall()
+        except sqlite3.DatabaseError as error:
+            if getattr(error, "sqlite_errorname", "") != "SQLITE_NOTADB":
+                with translated():
+                    raise
+            found = -1
+        if found not in (0, APPLICATION_ID):
+            raise ConfigError(
+                f"{path} is not a ledger.",
+                code="foreign-ledger",
+                advice="Move that file away; a new ledger is made in its place.",
+            )
+        with translated():
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+        if self._version() != len(MIGRATIONS):
+            self._migrate(path)
+
+    def _version(self) -> int:
+        return int(self.rows("PRAGMA user_version")[0][0])
+
+    def _migrate(self, path: Path) -> None:
+        with self.transaction():
+            # Read again: another process may have migrated while we waited.
+            version = self._version()
+            if version > len(MIGRATIONS):
+                raise ConfigError(
+                    f"{path} was written by a newer hub (version {version}, we know "
+                    f"{len(MIGRATIONS)}).",
+                    code="newer-ledger",
+                    advice="Install the newer alliance-hub.",
+                )
+            for statement in (s for m in MIGRATIONS[version:] for s in m):
+                self.run(statement)
+            self.run(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.run(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Run a block as one durable transaction; inside another one, as part of it.
+
+        Raises:
+            UnavailableError: The disk failed, or another process took too long.
+        """
+        if self._db.in_transaction:
+            yield
+            return
+        with translated():
+            self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            # If we crash before this, nothing of the block is stored.
+            with translated():
+                self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def rows(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        with translated():
+            return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
+        """Return the first row of a query, or None."""
+        return next(iter(self.rows(sql, values)), None)
+
+    def run(self, sql: str, values: Sequence[object] = ()) -> int:
+        """Change rows and return how many."""
+        with translated():
+            return int(self._db.execute(sql, values).rowcount)
+
+    def many(self, sql: str, rows: Iterable[Sequence[object]]) -> None:
+        """Change rows, one statement for each of ``rows``."""
+        with translated():
+            self._db.executemany(sql, rows)
