@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hub.directory import Directory
-from hub.errors import RefusedError
+from hub.errors import ClockSkewError, RefusedError
 from hub.model import render_time
-from hub.store.base import BearerToken, NodeState
-from keys.errors import SignatureError
+from hub.store.base import BearerToken, Store
+from keys.encoding import from_base64
+from keys.errors import EncodingError, SignatureError
 from keys.requests import ClockError, SignedRequest, open_request
 
 __all__ = ["ANONYMOUS", "Caller", "authenticate", "new_bearer"]
@@ -43,7 +45,7 @@ ANONYMOUS = Caller()
 
 def authenticate(
     directory: Directory,
-    node: NodeState,
+    store: Store,
     method: str,
     url: str,
     headers: Mapping[str, str],
@@ -51,11 +53,14 @@ def authenticate(
 ) -> Caller:
     """Return who sends a request, ``ANONYMOUS`` when it does not say.
 
+    Only a signature that verified takes the store's write lock, to spend its nonce
+    durably before anything is answered.
+
     Raises:
         RefusedError: A signature or bearer token is there and is not good.
     """
-    if headers.get("Authorization", "").startswith("Bearer "):
-        return _bearer(directory, node, headers["Authorization"][7:].strip(), now)
+    if headers.get("Authorization"):
+        return _bearer(directory, store, headers["Authorization"], now)
     if "Signature" not in headers and "Signature-Input" not in headers:
         return ANONYMOUS
 
@@ -66,10 +71,8 @@ def authenticate(
     try:
         signed = open_request(method, url, headers, find_key=find, now=now)
     except ClockError as error:
-        raise RefusedError(
-            f"{error}; this node's time is {render_time(now)}",
-            code="clock-skew",
-            advice="Set the clock of your machine.",
+        raise ClockSkewError(
+            f"{error}; this node's time is {render_time(now)}", time=now
         ) from None
     except SignatureError as error:
         raise RefusedError(
@@ -78,10 +81,13 @@ def authenticate(
             advice="Sign for the node's public URL with a registered request key; "
             "a newcomer waits until it is admitted.",
         ) from None
-    node.use_nonce(signed.keyid, signed.nonce, signed.expires, now)
     key = directory.requester(signed.keyid)
     if key is None:
         raise AssertionError("the key was found a moment ago")
+    with store.write() as tx:
+        tx.node.use_nonce(signed.keyid, signed.nonce, signed.expires, now)
+    # If we crash here, then the nonce is spent and nothing was done: the caller signs
+    # the request anew.
     return Caller(key.owner, writes=True, signed=signed)
 
 
@@ -89,8 +95,23 @@ def _digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _bearer(directory: Directory, node: NodeState, secret: str, now: int) -> Caller:
-    token = node.find_bearer(_digest(secret))
+def _secret_of(authorization: str) -> str:
+    """Return the bearer token of an Authorization field, by either scheme.
+
+    Clients that only know Basic send it as the password, under any name.
+    """
+    scheme, _, value = authorization.partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    if scheme.lower() == "basic":
+        with suppress(EncodingError, UnicodeDecodeError):
+            return from_base64(value.strip()).decode().partition(":")[2]
+    return ""
+
+
+def _bearer(directory: Directory, store: Store, authorization: str, now: int) -> Caller:
+    with store.read() as tx:
+        token = tx.node.find_bearer(_digest(_secret_of(authorization)))
     if token is None or token.revoked is not None or token.expires <= now:
         raise RefusedError(
             "the bearer token is unknown, expired or revoked",

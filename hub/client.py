@@ -25,6 +25,7 @@ from hub.errors import (
     RefusedError,
     UnavailableError,
 )
+from hub.evaluation import SignedEvaluation
 from keys.ed25519 import Signer
 from keys.encoding import parse_decimal
 from keys.errors import EncodingError
@@ -140,10 +141,15 @@ class Client:
             raise UnavailableError(f"{self.url} cannot cosign now: {status}")
         return status, raw
 
-    def evaluate(self, key: str, elements: bytes) -> bytes:
-        """Return proof and evaluated elements."""
+    def evaluate(self, node: str, key: str, elements: bytes) -> SignedEvaluation:
+        """Return what the node answers to blinded elements, with its signature."""
+        path = f"/v1/tokens/{key}"
         headers = {"Content-Type": "application/octet-stream"}
-        return self._ask("POST", f"/v1/tokens/{key}", elements, headers)[2]
+        _, fields, answer = self._ask("POST", path, elements, headers)
+        signature = fields.get("Signature-Input", ""), fields.get("Signature", "")
+        return SignedEvaluation(
+            node, key, self.url + path, elements, answer, *signature
+        )
 
     @staticmethod
     def _json(raw: bytes) -> dict[str, Any]:

@@ -7,7 +7,8 @@
     ├── MalformedError        the bytes are not what they claim; retrying is useless
     │   └── ProofError        a Merkle proof does not prove what it claims
     ├── RefusedError          well formed but not allowed: unknown member, closed key
-    │   └── QuotaError        too much, too soon; carries when to come back
+    │   ├── QuotaError        too much, too soon; carries when to come back
+    │   └── ClockSkewError    signed at another time than now; carries the node's time
     ├── ConflictError         somebody was faster; re-read, then retry
     ├── UnavailableError      a store or a peer cannot be reached; retry later
     └── MisbehaviourError     somebody broke the protocol; carries evidence
@@ -22,6 +23,7 @@ knows neither. A broken invariant of our own is an ``AssertionError``, never a
 from __future__ import annotations
 
 __all__ = [
+    "ClockSkewError",
     "ConfigError",
     "ConflictError",
     "ForkError",
@@ -96,6 +98,21 @@ class QuotaError(RefusedError):
             message, advice=f"Ask again in {retry_after} seconds, or ask for a grant."
         )
         self.retry_after = retry_after
+
+
+class ClockSkewError(RefusedError):
+    """The caller's clock and the node's differ by too much.
+
+    Args:
+        message: What was refused.
+        time: The node's time in POSIX seconds.
+    """
+
+    default_code = "clock-skew"
+
+    def __init__(self, message: str, *, time: int):
+        super().__init__(message, advice="Set the clock of your machine.")
+        self.time = time
 
 
 class ConflictError(HubError):

@@ -23,6 +23,7 @@ from hub.tlog.batch import digests_of, is_header
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.merkle import ListReader, check_inclusion, leaf_hashes, prove_inclusion
 from hub.tlog.proof import TlogProof, check_proof, parse_proof, render_proof
+from hub.tokens import ask_share
 from hub.verifier import RegistryReplay, open_header
 from keys import voprf
 from keys.encoding import from_base64, to_base64
@@ -204,15 +205,16 @@ def disclose(
     value = canonicalise(entry["type"], text, region)
     key = directory.token_keys[entry["key"]]
     blinding = voprf.blind([voprf.token_input(entry["type"], value)])
-    raw = client.evaluate(key.name, blinding.elements)
+    share = key.shares[0]
+    evidence, evaluated = ask_share(client, directory, key, share, blinding.elements)
     proof["disclosure"] = {
         "type": entry["type"],
         "value": value,
         "key": key.name,
         "blind": to_base64(blinding.blinds),
-        "x": key.shares[0][1],
-        "proof": to_base64(raw[:64]),
-        "evaluated": to_base64(raw[64:]),
+        "x": share[1],
+        "proof": to_base64(evidence),
+        "evaluated": to_base64(evaluated),
     }
     try:
         _check_disclosure(proof["disclosure"], proof["line"].encode(), directory)

@@ -16,13 +16,14 @@ from hub.access import Caller
 from hub.client import Client
 from hub.directory import Directory, TokenKey
 from hub.errors import MalformedError, MisbehaviourError, RefusedError, UnavailableError
+from hub.evaluation import PROOF, check_evaluation
 from hub.model import parse_time
 from hub.store.base import Limit, Store
 from keys import voprf
-from keys.errors import ElementError, TokenError
+from keys.errors import ElementError
 from schemas.identifiers import token_class
 
-__all__ = ["Cache", "Tokenizer", "evaluate"]
+__all__ = ["Cache", "Tokenizer", "ask_share", "evaluate"]
 
 Identifier = tuple[str, str]
 BATCH = 1000
@@ -76,6 +77,45 @@ def evaluate(
     return answer.proof + answer.elements
 
 
+def ask_share(
+    client: Client,
+    directory: Directory,
+    key: TokenKey,
+    share: tuple[str, int, bytes],
+    elements: bytes,
+) -> tuple[bytes, bytes]:
+    """Ask one node to evaluate with its share and check all that it says.
+
+    Args:
+        client: Talks to the node.
+        directory: Holds the node's request key.
+        key: The token key.
+        share: The node's name, the number and the public half of its share.
+        elements: The blinded elements.
+
+    Returns:
+        The proof, and the evaluated elements.
+
+    Raises:
+        UnavailableError: Not reachable, or the registry holds no request key of it.
+        MisbehaviourError: The answer is not signed by the node, or it is wrong: then
+            the error carries the evidence.
+    """
+    node, _, public = share
+    keyid = f"{directory.alliance}/node/{node}"
+    registered = directory.requester(keyid)
+    if registered is None:
+        raise UnavailableError(
+            f"the registry holds no open request key of {node}, so its answers would "
+            "prove nothing",
+            code="no-request-key",
+            advice="Ask the officers to register one; then pull.",
+        )
+    found = client.evaluate(node, key.name, elements)
+    check_evaluation(found, keyid=keyid, public=registered.public, share=public)
+    return found.answer[:PROOF], found.answer[PROOF:]
+
+
 class Cache(Protocol):
     """Remembers tokens by opaque 32-byte handles."""
 
@@ -96,6 +136,8 @@ class Tokenizer:
         ask: Returns the client for a node's name.
         cache: Remembers tokens.
         secret: The local key of the cache.
+        convict: Is told of every node that signed a wrong answer, also when the
+            others suffice.
     """
 
     def __init__(
@@ -104,11 +146,13 @@ class Tokenizer:
         ask: Callable[[str], Client],
         cache: Cache,
         secret: bytes,
+        convict: Callable[[MisbehaviourError], None] = lambda _error: None,
     ):
         self._directory = directory
         self._ask = ask
         self._cache = cache
         self._secret = secret
+        self._convict = convict
         self.asked = 0
 
     def key_for(self, kind: str) -> TokenKey:
@@ -171,18 +215,21 @@ class Tokenizer:
         blinding = voprf.blind([voprf.token_input(*i) for i in identifiers])
         answers: list[tuple[int, bytes]] = []
         problem: Exception | None = None
-        for node, x, public in key.shares:
+        for share in key.shares:
+            client = self._ask(share[0])
             try:
-                raw = self._ask(node).evaluate(key.name, blinding.elements)
-                proof, evaluated = raw[:64], raw[64:]
-                voprf.check(public, blinding.elements, evaluated, proof)
-            except TokenError as error:
-                problem = MisbehaviourError(f"{node} evaluated wrongly: {error}")
+                _, evaluated = ask_share(
+                    client, self._directory, key, share, blinding.elements
+                )
+            except MisbehaviourError as error:
+                # Who cheated is told, even if others refuse for lesser reasons.
+                problem = error
+                self._convict(error)
                 continue
             except UnavailableError as error:
-                problem = error
+                problem = problem or error
                 continue
-            answers.append((x, evaluated))
+            answers.append((share[1], evaluated))
             if len(answers) == key.threshold:
                 self.asked += len(identifiers)
                 return [o[:32] for o in voprf.finalise(blinding, answers)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from hub.client import Client, Identity
 from hub.clock import Clock, SystemClock
 from hub.config import load_config
 from hub.directory import Directory, Pin
-from hub.errors import ConfigError
+from hub.errors import ConfigError, MisbehaviourError
 from hub.registry import Registry
 from hub.store.base import Store
 from hub.store.ledger import Ledger
@@ -111,7 +112,25 @@ class Hub:
 
     def tokenizer(self, ledger: Ledger) -> Tokenizer:
         """Return what turns identifiers into tokens."""
-        return Tokenizer(self.directory(), self.node_client, ledger, ledger.secret)
+        return Tokenizer(
+            self.directory(),
+            self.node_client,
+            ledger,
+            ledger.secret,
+            self.keep_evidence,
+        )
+
+    def keep_evidence(self, error: MisbehaviourError) -> None:
+        """Keep what proves somebody's misbehaviour in the folder ``evidence``."""
+        if error.evidence is None:
+            return
+        name = hashlib.sha256(error.evidence).hexdigest()[:16]
+        path = self.folder / "evidence" / f"{error.code}-{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        fresh = path.with_suffix(".new")
+        fresh.write_bytes(error.evidence)
+        # If we crash here, then the same fault found again writes it again.
+        fresh.replace(path)
 
     def close(self) -> None:
         """Close connections and files."""

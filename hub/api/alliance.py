@@ -95,6 +95,8 @@ def post_tokens(key: str) -> Response:
         raise MalformedError("send application/octet-stream", code="bad-media-type")
     if (request.content_length or 0) > 32 * MAX_BATCH:
         raise MalformedError(f"at most {MAX_BATCH} elements", code="too-large")
+    # Nothing is charged that could not be answered.
+    node.answer_signer()
     body = request.get_data()
     if g.caller.signed:
         try:
@@ -104,7 +106,8 @@ def post_tokens(key: str) -> Response:
     answer = evaluate(
         node.hub.store, state, g.caller, named, held, body, node.hub.clock.now()
     )
-    return Response(answer, content_type="application/octet-stream")
+    signature = node.sign_answer(body, answer)
+    return Response(answer, headers=signature, content_type="application/octet-stream")
 
 
 @health.route("/healthz")

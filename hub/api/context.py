@@ -16,6 +16,7 @@ from hub.directory import Directory
 from hub.errors import RefusedError, UnavailableError
 from hub.model import REGISTRY
 from hub.wiring import Hub
+from keys.answers import Exchange, sign_answer
 from keys.ed25519 import Signer
 
 __all__ = ["Serving"]
@@ -30,12 +31,14 @@ class Serving:
         public_url: The URL that callers sign for.
         log_signer: The key that signs checkpoints; None on a mirror.
         token_secrets: This node's shares of token keys.
+        request_signer: The key that signs answers to token requests.
     """
 
     hub: Hub
     public_url: str
     log_signer: Signer | None
     token_secrets: dict[str, bytes] = field(default_factory=dict)
+    request_signer: Signer | None = None
     _marks: threading.Lock = field(default_factory=threading.Lock)
 
     def directory(self) -> Directory:
@@ -49,17 +52,50 @@ class Serving:
         signed = "Signature-Input" in request.headers
         if not signed and "Authorization" not in request.headers:
             return
-        directory = self.directory()
-        url = self.public_url + request.full_path.removesuffix("?")
-        with self.hub.store.write() as tx:
-            g.caller = authenticate(
-                directory,
-                tx.node,
-                request.method,
-                url,
-                dict(request.headers),
-                self.hub.clock.now(),
+        g.caller = authenticate(
+            self.directory(),
+            self.hub.store,
+            request.method,
+            self.signed_url(),
+            dict(request.headers),
+            self.hub.clock.now(),
+        )
+
+    def signed_url(self) -> str:
+        """Return the URL that the caller signs: as it was sent, of the public URL."""
+        sent: str = request.environ.get("RAW_URI") or request.full_path.removesuffix(
+            "?"
+        )
+        # A client that takes the node for a proxy sends the whole URL.
+        path = (
+            sent
+            if sent.startswith("/")
+            else "/" + sent.partition("://")[2].partition("/")[2]
+        )
+        return self.public_url + path
+
+    def answer_signer(self) -> Signer:
+        """Return the key that makes answers evidence of what this node said.
+
+        Raises:
+            UnavailableError: This folder has no request key.
+        """
+        if self.request_signer is None:
+            raise UnavailableError(
+                "this node has no key to sign its answers",
+                code="no-request-key",
+                advice="The operator makes one and has the officers register it.",
             )
+        return self.request_signer
+
+    def sign_answer(self, body: bytes, answer: bytes) -> dict[str, str]:
+        """Return the fields that sign this node's answer to a request."""
+        return sign_answer(
+            Exchange(request.method, self.signed_url(), body, 200, answer),
+            keyid=f"{self.hub.registry.pin.alliance}/node/{self.hub.name}",
+            signer=self.answer_signer(),
+            now=self.hub.clock.now(),
+        )
 
     def reader(self, feed: str) -> Caller:
         """Return the caller if it may read the lines of a feed.

@@ -49,7 +49,14 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
     hold_server_lock(hub.folder / hub.config["storage"]["path"])
     _delete_due(hub)
-    serving = Serving(hub, url, hub.signer("log"), hub.held_token_keys())
+    has_key = hub.key_path("request").exists()
+    serving = Serving(
+        hub,
+        url,
+        hub.signer("log"),
+        hub.held_token_keys(),
+        hub.signer("request") if has_key else None,
+    )
     app = create_app(serving)
 
     class _Server(BaseApplication):  # type: ignore[misc]
