@@ -316,5 +316,6 @@ def delete_due(store: Store, now: int) -> int:
             by_feed.setdefault(order.feed, []).append(order.index)
         for feed, indices in by_feed.items():
             tx.objects.erase(feed, indices)
+            tx.index.forget(feed, indices)
             tx.erasures.mark_deleted(feed, indices)
         return sum(map(len, by_feed.values()))

@@ -7,6 +7,10 @@ earlier reports; a withdrawal of one report ends it and all earlier ones of the 
 case and token. A dispute stands on the reports of the same feed, case and token, so
 that renewing a disputed report does not shake it off.
 
+An erased line never was: neither does it count, nor does what was said about it. So a
+withdrawal of one report that was erased since ends nothing, because who mirrors the
+feed only now cannot know what the report was about.
+
 This is the definition, kept simple; the index of a store answers the same question
 fast, and a test compares the two.
 """
@@ -84,13 +88,12 @@ def derive(
         own: list[Row] = []
         for index, entry in entries:
             name = EntryName(feed, index)
-            if entry["kind"] in ("report", "dispute"):
-                own.append(Row(name, entry))
-            elif entry["kind"] == "withdrawal":
+            if entry["kind"] == "withdrawal":
                 _withdraw(own, entry)
-        kept = [r for r in own if r.name not in erased]
-        reports += [r for r in kept if r.entry["kind"] == "report"]
-        disputes += [r for r in kept if r.entry["kind"] == "dispute" and not r.ended]
+            elif entry["kind"] in ("report", "dispute") and name not in erased:
+                own.append(Row(name, entry))
+        reports += [r for r in own if r.entry["kind"] == "report"]
+        disputes += [r for r in own if r.entry["kind"] == "dispute" and not r.ended]
     return _listings(reports, _disputed(reports, disputes, outlook), outlook)
 
 
@@ -99,8 +102,8 @@ def _withdraw(own: list[Row], entry: Mapping[str, Any]) -> None:
         for row in own:
             row.ended |= row.entry.get("case") == entry["case"]
         return
-    index = EntryName.parse(entry["entry"]).index
-    target = next((r for r in own if r.name.index == index), None)
+    name = EntryName.parse(entry["entry"])
+    target = next((r for r in own if r.name == name), None)
     if target is None:
         return
     target.ended = True
@@ -109,7 +112,7 @@ def _withdraw(own: list[Row], entry: Mapping[str, Any]) -> None:
             same = all(
                 row.entry.get(k) == target.entry[k] for k in ("kind", "case", "token")
             )
-            row.ended |= same and row.name.index < index
+            row.ended |= same and row.name.index < name.index
 
 
 def _group(row: Row) -> tuple[str, str, str]:

@@ -285,6 +285,13 @@ class Index(Protocol):
         """Index the entries of a feed up to ``stop``, in their order."""
         ...
 
+    def forget(self, feed: str, indices: Sequence[int]) -> None:
+        """Drop what is known of deleted lines; belongs in the transaction of ``erase``.
+
+        What they held is then in the index no more than in the lines.
+        """
+        ...
+
     def lookup(
         self, tokens: Sequence[bytes], outlook: Outlook
     ) -> dict[bytes, list[Listed]]:

@@ -1,12 +1,14 @@
 """What is derived from the feeds for fast look-ups, rebuilt from them at will.
 
-Losing these tables loses nothing. Withdrawals mark the reports that they end when they
-are added; what depends on the time or on the registry is decided by the question.
+Losing these tables loses nothing. A withdrawal of a case marks the reports that it ends
+when it is added (``ended``); a withdrawal of one report marks that report alone
+(``withdrawn``), and what else it ends is decided by the question, because it ends
+nothing once that report is erased. So is what depends on the time or on the registry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.indicators import Listed, Outlook, derive
@@ -18,8 +20,14 @@ __all__ = ["MemoryIndex", "SqliteIndex"]
 
 Entries = Iterable[tuple[int, Mapping[str, Any]]]
 _CHUNK = 400
-_NOT_ERASED = """NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
-    AND e.entry = r.entry AND NOT e.voided)"""
+_STANDS = """r.ended IS NULL
+    AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+        AND e.entry = r.entry AND NOT e.voided)
+    AND NOT EXISTS (SELECT 1 FROM reports w WHERE w.token = r.token
+        AND w.feed = r.feed AND w."case" = r."case" AND w.entry >= r.entry
+        AND w.withdrawn IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = w.feed
+            AND e.entry = w.entry AND NOT e.voided))"""
 
 
 class SqliteIndex:
@@ -57,10 +65,20 @@ class SqliteIndex:
             "INSERT OR REPLACE INTO indexed (feed, size) VALUES (?, ?)", (number, stop)
         )
 
+    def forget(self, feed: str, indices: Sequence[int]) -> None:
+        """Drop what is known of lines that were deleted; their tokens go with them."""
+        number = self._session.feed(feed)
+        for table in ("reports", "disputes"):
+            self._session.many(
+                f"DELETE FROM {table} WHERE feed = ? AND entry = ?",  # noqa: S608 - Fixed names.
+                ((number, index) for index in indices),
+            )
+        self._session.erased = True
+
     def _flush(self, pending: list[tuple[object, ...]]) -> None:
         if pending:
             self._session.many(
-                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL)",
+                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL,NULL)",
                 pending,
             )
             pending.clear()
@@ -73,17 +91,14 @@ class SqliteIndex:
                 (index, feed, entry["case"]),
             )
             return
-        target = EntryName.parse(entry["entry"]).index
-        self._session.run(
+        target = EntryName.parse(entry["entry"])
+        if self._session.feed(target.feed) != feed:
+            return
+        for statement in (
             "UPDATE disputes SET ended = ? WHERE feed = ? AND entry = ?",
-            (index, feed, target),
-        )
-        self._session.run(
-            """UPDATE reports SET ended = ? WHERE feed = ? AND entry <= ?
-            AND ended IS NULL AND ("case", token) IN (
-                SELECT "case", token FROM reports WHERE feed = ? AND entry = ?)""",
-            (index, feed, target, feed, target),
-        )
+            "UPDATE reports SET withdrawn = ? WHERE feed = ? AND entry = ?",
+        ):
+            self._session.run(statement, (index, feed, target.index))
 
     def _dispute(self, feed: int, index: int, entry: Mapping[str, Any]) -> None:
         report = entry["report"]
@@ -106,7 +121,7 @@ class SqliteIndex:
                 f"""SELECT r.token, f.name, r.entry, r.type, r.basis, r.confidence,
                 r.goods, r.valid_until, r.feed, r."case" FROM reports r
                 JOIN feeds f ON f.id = r.feed
-                WHERE r.token IN ({marks}) AND r.ended IS NULL AND {_NOT_ERASED}
+                WHERE r.token IN ({marks}) AND {_STANDS}
                 ORDER BY r.token, f.name, r.entry""",  # noqa: S608 - Question marks only.
                 part,
             )
@@ -162,11 +177,18 @@ def _row(feed: int, index: int, entry: Mapping[str, Any]) -> tuple[object, ...]:
 
 
 class MemoryIndex:
-    """The ``Index`` port in memory: the definition itself, slow and certain."""
+    """The ``Index`` port in memory: the definition itself, slow and certain.
 
-    def __init__(self) -> None:
+    Args:
+        erased: Returns the entries under a standing order.
+    """
+
+    def __init__(
+        self, erased: Callable[[], frozenset[EntryName]] = frozenset[EntryName]
+    ) -> None:
         self._feeds: dict[str, list[tuple[int, Mapping[str, Any]]]] = {}
         self._sizes: dict[str, int] = {}
+        self._erased = erased
 
     def copy(self) -> MemoryIndex:
         """Return an independent copy, for a transaction that may be rolled back."""
@@ -175,9 +197,16 @@ class MemoryIndex:
         other._sizes = dict(self._sizes)
         return other
 
+    def seen_with(self, erased: Callable[[], frozenset[EntryName]]) -> MemoryIndex:
+        """Return the same index, answering for a transaction's erasures."""
+        other = MemoryIndex(erased)
+        other._feeds, other._sizes = self._feeds, self._sizes
+        return other
+
     def clear(self) -> None:
         """Forget everything, so that it can be built again from entry 0."""
-        self._feeds, self._sizes = {}, {}
+        self._feeds.clear()
+        self._sizes.clear()
 
     def size(self, feed: str) -> int:
         """Return up to which entry a feed is indexed."""
@@ -188,15 +217,21 @@ class MemoryIndex:
         self._feeds.setdefault(feed, []).extend(entries)
         self._sizes[feed] = stop
 
+    def forget(self, feed: str, indices: Sequence[int]) -> None:
+        """Drop what is known of lines that were deleted."""
+        gone = set(indices)
+        kept = [e for e in self._feeds.get(feed, ()) if e[0] not in gone]
+        self._feeds[feed] = kept
+
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
-        """Return every active report by token; erasures are the caller's here."""
-        found = derive(self._feeds, outlook)
+        """Return every active report by token."""
+        found = derive(self._feeds, outlook, self._erased())
         return {from_base64(t): rows for t, rows in found.items()}
 
     def lookup(
         self, tokens: Sequence[bytes], outlook: Outlook
     ) -> dict[bytes, list[Listed]]:
         """Return the active reports of each token that has any."""
-        found = derive(self._feeds, outlook)
+        found = derive(self._feeds, outlook, self._erased())
         hits = ((t, found.get(to_base64(t))) for t in tokens)
         return {t: rows for t, rows in hits if rows}

@@ -35,7 +35,9 @@ class MemoryTransaction:
         self.erasures = MemoryErasures(session)
         self.node = MemoryNodeState(session)
         self.federation = MemoryFederation(session)
-        self.index: MemoryIndex = session.state.index
+        self.index: MemoryIndex = session.state.index.seen_with(
+            self.erasures.standing_everywhere
+        )
 
 
 class MemoryStore:

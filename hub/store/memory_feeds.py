@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hub.errors import ConflictError
+from hub.model import EntryName
 from hub.store.hashes import StoredHashes
 from hub.store.memory_state import MemorySession
 from hub.store.pages import check_lines, check_range, cut, pack
@@ -238,6 +239,15 @@ class MemoryErasures:
         return sorted(
             (order for order in orders if start <= order.index < stop),
             key=lambda order: (order.index, order.stored_at, order.by),
+        )
+
+    def standing_everywhere(self) -> frozenset[EntryName]:
+        """Return every entry under a standing order, for the index in memory."""
+        return frozenset(
+            EntryName(order.feed, order.index)
+            for tables in self._session.feeds().values()
+            for order in tables.erasures.values()
+            if not order.voided
         )
 
     def hidden(self, feed: str, start: int, stop: int) -> dict[int, str]:

@@ -272,3 +272,41 @@ def _federation(db: Database) -> None:
     """Create what a node keeps about other nodes, and what its witness key signed."""
     for statement in _FEDERATION:
         db.execute(statement)
+
+
+_STANDING_VIEWS = {
+    "standing_reports": """
+        SELECT r.feed, r.entry, r.token FROM reports r
+        WHERE r.ended IS NULL
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+                AND e.entry = r.entry AND NOT e.voided)
+            AND NOT EXISTS (SELECT 1 FROM reports w WHERE w.token = r.token
+                AND w.feed = r.feed AND w."case" = r."case" AND w.entry >= r.entry
+                AND w.withdrawn IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = w.feed
+                    AND e.entry = w.entry AND NOT e.voided))""",
+    # Suspensions and departures are in the registry and not in these views; the
+    # commands apply them.
+    "active_reports": """
+        SELECT feeds.name || '/' || r.entry AS entry, feeds.name AS member, r.type,
+            lower(hex(r.token)) AS token, r."case", r.basis, r.confidence, r.goods,
+            datetime(r.valid_until, 'unixepoch') AS valid_until
+        FROM standing_reports s JOIN reports r USING (feed, entry)
+        JOIN feeds ON feeds.id = r.feed
+        WHERE r.valid_until > CAST(strftime('%s') AS INTEGER)
+            AND NOT EXISTS (SELECT 1 FROM standing_reports later
+                WHERE later.token = r.token AND later.feed = r.feed
+                AND later.entry > r.entry)""",
+}
+
+
+@MIGRATIONS(name="0004_withdrawn_reports")
+def _withdrawn_reports(db: Database) -> None:
+    """Tell a withdrawn report from those that its withdrawal ended as well."""
+    db.execute("ALTER TABLE reports ADD COLUMN withdrawn INTEGER")
+    # The old marks do not say which report a withdrawal named, so all is indexed anew.
+    for table in ("reports", "disputes", "indexed"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - Fixed names.
+    db.execute("DROP VIEW active_reports")
+    for name, query in _STANDING_VIEWS.items():
+        db.create_view(name, query)
