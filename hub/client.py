@@ -21,6 +21,7 @@ from hub.errors import (
     ConflictError,
     HubError,
     MalformedError,
+    NotHomeError,
     QuotaError,
     RefusedError,
     UnavailableError,
@@ -287,6 +288,8 @@ def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubEr
         code, message, advice = f"http-{status}", f"{url} answered {status}", ""
     if status == 429:
         return QuotaError(message, retry_after=_seconds(fields.get("Retry-After", "")))
+    if code == "not-home":
+        return NotHomeError(message, home=_plain(body.get("home", "")), advice=advice)
     kinds: dict[int, type[HubError]] = {
         400: MalformedError,
         409: ConflictError,

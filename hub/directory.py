@@ -7,25 +7,27 @@ that signs a feed's checkpoints, token keys and the policy. An entry that breaks
 raises; a node refuses the whole batch, and an auditor reports it.
 
 Keys have one role each (a member's key may both publish and sign requests), and a
-public key is registered once, by whomever.
+public key is registered once, by whomever, officers' keys included. A node has one
+open key each to witness, to sign requests and to seal, since their names do not tell
+two apart; it may have several log keys.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hub.errors import MalformedError
 from hub.model import REGISTRY, EntryName, check_name, origin_of, parse_time
-from keys.ed25519 import check_public
+from hub.parties import Closure, Home, Key, Pin, Policy, TokenKey, check_officers
+from hub.tlog.merkle import EMPTY_ROOT
 from keys.encoding import from_base64
 from keys.enrol import check_possession
 from keys.errors import KeysError
 from keys.note import COSIGNATURE_V1, ED25519, VerifierKey, parse_vkey
 
-__all__ = ["Directory", "Home", "Key", "Pin", "Policy", "TokenKey"]
+__all__ = ["Closure", "Directory", "Home", "Key", "Pin", "Policy", "TokenKey"]
 
 Entry = Mapping[str, Any]
 
@@ -34,120 +36,20 @@ _ROLES = {
     "auditor": {"request"},
     "node": {"log", "witness", "request", "seal"},
 }
+# A node's keys of these roles share one name, so one of them is open at a time.
+_ALONE = ("witness", "request", "seal")
 
 
 def _refuse(message: str) -> MalformedError:
     return MalformedError(message, code="registry-rule")
 
 
-def _officers(vkeys: Iterable[str]) -> tuple[str, ...]:
-    """Return the officers' vkeys, of which no two may be one person's key.
-
-    Raises:
-        MalformedError: A public key or a name occurs twice.
-        KeysError: Not a vkey, or a key under which signatures prove nothing.
-    """
-    keys = [parse_vkey(v) for v in vkeys]
-    for key in keys:
-        check_public(key.public)
-    # One key under two names would count twice towards the threshold.
-    if len({k.public for k in keys}) < len(keys) or len({k.name for k in keys}) < len(
-        keys
-    ):
-        raise _refuse("each officer has a name and a key of their own")
-    return tuple(k.render() for k in keys)
-
-
-@dataclass(frozen=True, slots=True)
-class Pin:
-    """What everybody trusts: the alliance's name, threshold and first officers."""
-
-    alliance: str
-    threshold: int
-    officers: tuple[str, ...]
-
-    def render(self) -> str:
-        """Return the pin file."""
-        body = {
-            "alliance": self.alliance,
-            "threshold": self.threshold,
-            "officers": list(self.officers),
-        }
-        return json.dumps(body, indent=1) + "\n"
-
-    @classmethod
-    def parse(cls, text: str) -> Pin:
-        """Read a pin file.
-
-        Raises:
-            MalformedError: Not a pin file.
-        """
-        try:
-            body = json.loads(text)
-            officers = _officers(body["officers"])
-            pin = cls(str(body["alliance"]), int(body["threshold"]), officers)
-        except (ValueError, KeyError, TypeError, AttributeError, KeysError):
-            raise MalformedError(
-                "not a pin file", advice="Ask an officer for the alliance's pin file."
-            ) from None
-        if not 1 <= pin.threshold <= len(officers):
-            raise MalformedError("the pin's threshold exceeds its officers")
-        return pin
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A registered key; ``closed_at`` is the first index that it may not sign."""
-
-    owner: str
-    label: str
-    roles: tuple[str, ...]
-    public: bytes
-    since: int
-    closed_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The node that signs a feed's checkpoints above ``size``."""
-
-    feed: str
-    node: str
-    public: bytes
-    size: int
-    root: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class TokenKey:
-    """A token key: t of the nodes that hold its shares evaluate it."""
-
-    name: str
-    token_class: str
-    epoch: int
-    public: bytes
-    threshold: int
-    shares: tuple[tuple[str, int, bytes], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the officers decided for everybody."""
-
-    quorum: int = 0
-    valid_days: Mapping[str, int] = field(default_factory=dict)
-    quotas: Mapping[str, int] = field(
-        default_factory=lambda: {"scarce": 50_000, "open": 2_000_000}
-    )
-    fresh_hours: int = 24
-
-
 @dataclass(frozen=True)
 class Directory:
     """The state of the alliance as of registry size ``size``; never changed in place.
 
-    ``suspended`` maps an entry name to the second until which it is inactive,
-    ``erased`` an entry name to the registry index of the order.
+    ``suspended`` maps an entry name to the second until which it is inactive;
+    ``former`` holds the public keys of officers that were replaced.
     """
 
     alliance: str
@@ -165,6 +67,7 @@ class Directory:
     grants: tuple[Mapping[str, Any], ...] = ()
     policy: Policy = field(default_factory=Policy)
     suspended: Mapping[EntryName, int] = field(default_factory=dict)
+    former: frozenset[bytes] = frozenset()
 
     @classmethod
     def of_pin(cls, pin: Pin) -> Directory:
@@ -197,7 +100,7 @@ class Directory:
     def requester(self, name: str) -> Key | None:
         """Return the open key that signs requests under ``name``."""
         for key in self.with_role("request"):
-            if self.key_name(key) == name and key.closed_at is None:
+            if self.key_name(key) == name and key.is_open("request"):
                 return key if self.has_access(key.owner) else None
         return None
 
@@ -222,9 +125,35 @@ class Directory:
     def witness(self, node: str) -> VerifierKey | None:
         """Return the cosignature key of a node."""
         for key in self.with_role("witness", f"node/{node}"):
-            if key.closed_at is None:
+            if key.is_open("witness"):
                 return VerifierKey(self.key_name(key), COSIGNATURE_V1, key.public)
         return None
+
+    def cosigners(self, time: int) -> dict[VerifierKey, str]:
+        """Return the witness keys whose cosignatures of ``time`` count, with nodes."""
+        found = {}
+        for key in self.with_role("witness"):
+            closure = key.closure("witness")
+            if closure is None or time < (closure.when or 0):
+                vkey = VerifierKey(self.key_name(key), COSIGNATURE_V1, key.public)
+                found[vkey] = key.owner.partition("/")[2]
+        return found
+
+    def check_quorum(self) -> None:
+        """Refuse a state in which a feed could never reach the policy's quorum.
+
+        Raises:
+            MalformedError: Fewer other nodes can cosign than the policy asks for.
+        """
+        able = {node for node in self.nodes if self.witness(node)}
+        for feed in self.homes:
+            home = self.home(feed)
+            others = len(able - {home.node if home else ""})
+            if others < self.policy.quorum:
+                raise _refuse(
+                    f"the quorum is {self.policy.quorum} and only {others} nodes could "
+                    f"cosign {feed}; lower it, or register nodes first"
+                )
 
     def active_token_key(self, token_class: str) -> TokenKey | None:
         """Return the newest key of a class that is not retired."""
@@ -274,9 +203,9 @@ class Directory:
 
 
 def _alliance(state: Directory, entry: Entry) -> Directory:
-    officers = _officers(entry["officers"])
     if entry["alliance"] != state.alliance:
         raise _refuse("the entry is of another alliance")
+    officers = check_officers(state.alliance, entry["officers"])
     if state.size == 2 and (entry["threshold"], officers) != (
         state.threshold,
         state.officers,
@@ -284,7 +213,14 @@ def _alliance(state: Directory, entry: Entry) -> Directory:
         raise _refuse("the first entry is not what the pin says")
     if not 1 <= entry["threshold"] <= len(officers):
         raise _refuse("the threshold lies between 1 and the number of officers")
-    return replace(state, officers=officers, threshold=entry["threshold"])
+    before = {v.public for v in state.officer_vkeys()}
+    after = {parse_vkey(v).public for v in officers}
+    if after & (state.former | {k.public for k in state.keys}):
+        raise _refuse("an officer's key was registered before; make a new one")
+    former = state.former | (before - after)
+    return replace(
+        state, officers=officers, threshold=entry["threshold"], former=former
+    )
 
 
 def _fresh(state: Directory, name: str) -> str:
@@ -314,11 +250,13 @@ def _auditor(state: Directory, entry: Entry) -> Directory:
 
 
 def _node(state: Directory, entry: Entry) -> Directory:
-    name = entry["name"]
+    name, url = entry["name"], str(entry["url"])
     if name not in state.nodes:
         _fresh(state, name)
+    if any(url == known for node, known in state.nodes.items() if node != name):
+        raise _refuse(f"another node has the URL {url}")
     # A node is named again when its URL changes.
-    return replace(state, nodes={**state.nodes, name: str(entry["url"])})
+    return replace(state, nodes={**state.nodes, name: url})
 
 
 def _key(state: Directory, entry: Entry) -> Directory:
@@ -328,44 +266,106 @@ def _key(state: Directory, entry: Entry) -> Directory:
     one = len(roles) == 1 or (kind == "member" and len(set(roles)) == len(roles))
     if not one or not set(roles) <= _ROLES[kind]:
         raise _refuse(f"{owner} cannot have a key with the roles {', '.join(roles)}")
-    officers = {v.public for v in state.officer_vkeys()}
+    officers = {v.public for v in state.officer_vkeys()} | state.former
     if public in officers or any(k.public == public for k in state.keys):
         raise _refuse("the public key is registered already; make a new one")
     if any((k.owner, k.label) == (owner, entry["label"]) for k in state.keys):
         raise _refuse(f"{owner} has a key called {entry['label']} already")
+    _check_alone(state, owner, kind, roles[0])
+    voucher = _voucher(state, owner) if roles == ("seal",) else None
     proof = from_base64(entry["proof"], 64)
-    check_possession(state.alliance, owner, roles, public, proof)
+    check_possession(state.alliance, owner, roles, public, proof, voucher=voucher)
     key = Key(owner, entry["label"], roles, public, state.size - 1)
     return replace(state, keys=(*state.keys, key))
+
+
+def _check_alone(state: Directory, owner: str, kind: str, role: str) -> None:
+    if kind != "node" or role not in _ALONE:
+        return
+    for key in state.with_role(role, owner):
+        if key.is_open(role):
+            raise _refuse(
+                f"{owner} has an open {role} key, {key.label}; close it in the same "
+                "batch, before the new one"
+            )
+
+
+def _voucher(state: Directory, owner: str) -> bytes:
+    """Return the key that vouches for a seal key, which cannot sign for itself."""
+    for key in state.with_role("request", owner):
+        if key.is_open("request"):
+            return key.public
+    raise _refuse(f"{owner} has no open request key that vouches for its seal key")
 
 
 def _key_closed(state: Directory, entry: Entry) -> Directory:
     wanted = (entry["owner"], entry["label"])
     for place, key in enumerate(state.keys):
-        if (key.owner, key.label) == wanted and key.closed_at is None:
-            closed = replace(key, closed_at=int(entry.get("index", 0)))
-            keys = (*state.keys[:place], closed, *state.keys[place + 1 :])
-            return replace(state, keys=keys)
-    raise _refuse(f"{wanted[0]} has no open key called {wanted[1]}")
+        if (key.owner, key.label) != wanted:
+            continue
+        ends = _closures(key, entry)
+        if not ends:
+            break
+        _check_no_home(state, key, ends)
+        kept = tuple(c for c in key.closures if c.role not in {e.role for e in ends})
+        closed = replace(key, closures=(*kept, *ends))
+        keys = (*state.keys[:place], closed, *state.keys[place + 1 :])
+        return replace(state, keys=keys)
+    role = f" with the role {entry['role']}" if "role" in entry else ""
+    raise _refuse(f"{wanted[0]} has no open key called {wanted[1]}{role}")
+
+
+def _closures(key: Key, entry: Entry) -> tuple[Closure, ...]:
+    """Return what an entry takes from a key: roles that are open, or ended later."""
+    found = []
+    for role in key.roles:
+        if entry.get("role", role) != role:
+            continue
+        when = parse_time(entry.get("when", entry["at"])) if role == "witness" else None
+        end = Closure(role, int(entry.get("index", 0)), when)
+        known = key.closure(role)
+        if known is None or end.before(known):
+            found.append(end)
+    return tuple(found)
+
+
+def _check_no_home(state: Directory, key: Key, ends: tuple[Closure, ...]) -> None:
+    if not any(end.role == "log" for end in ends):
+        return
+    for feed in state.homes:
+        home = state.home(feed)
+        if home and home.public == key.public:
+            raise _refuse(
+                f"{key.owner} signs {feed} with {key.label}; give {feed} another home "
+                "in the same batch, before this entry"
+            )
 
 
 def _home(state: Directory, entry: Entry) -> Directory:
     feed, public = entry["feed"], from_base64(entry["key"], 32)
+    root, size = from_base64(entry["root"], 32), entry["size"]
     if feed != REGISTRY and feed not in state.members:
         raise _refuse(f"there is no feed called {feed}")
     log_keys = state.with_role("log", f"node/{entry['node']}")
-    if public not in {k.public for k in log_keys}:
-        raise _refuse("a feed's home signs with a registered log key of that node")
-    home = Home(
-        feed, entry["node"], public, entry["size"], from_base64(entry["root"], 32)
-    )
-    homes = {**state.homes, feed: (*state.homes.get(feed, ()), home)}
-    return replace(state, homes=homes)
+    if public not in {k.public for k in log_keys if k.is_open("log")}:
+        raise _refuse("a feed's home signs with an open log key of that node")
+    before = state.homes.get(feed, ())
+    if not before and (size, root) != (0, EMPTY_ROOT):
+        raise _refuse(f"the first home of {feed} starts from nothing")
+    # Heads above the cut under an earlier key are void; the same key could not be told
+    # from them.
+    if public in {h.public for h in before}:
+        raise _refuse(f"{feed} had that log key before; its home needs a new one")
+    home = Home(feed, entry["node"], public, size, root)
+    return replace(state, homes={**state.homes, feed: (*before, home)})
 
 
 def _suspension(state: Directory, entry: Entry) -> Directory:
     until = parse_time(entry["until"])
     names = {EntryName.parse(e): until for e in entry["entries"]}
+    for name in names:
+        if name.feed not in state.members:
+            raise _refuse(f"there is no feed called {name.feed}")
     return replace(state, suspended={**state.suspended, **names})
 
 
@@ -392,10 +392,15 @@ def _token_key(state: Directory, entry: Entry) -> Directory:
 
 
 def _token_key_retired(state: Directory, entry: Entry) -> Directory:
-    return replace(state, retired=state.retired | {entry["key"]})
+    name = entry["key"]
+    if name not in state.token_keys or name in state.retired:
+        raise _refuse(f"there is no token key {name} to retire")
+    return replace(state, retired=state.retired | {name})
 
 
 def _grant(state: Directory, entry: Entry) -> Directory:
+    if not state.has_access(f"member/{entry['member']}"):
+        raise _refuse(f"{entry['member']} is not a member")
     return replace(state, grants=(*state.grants, dict(entry)))
 
 

@@ -8,7 +8,8 @@
     │   └── ProofError        a Merkle proof does not prove what it claims
     ├── RefusedError          well formed but not allowed: unknown member, closed key
     │   ├── QuotaError        too much, too soon; carries when to come back
-    │   └── ClockSkewError    signed at another time than now; carries the node's time
+    │   ├── ClockSkewError    signed at another time than now; carries the node's time
+    │   └── NotHomeError      another node orders this feed; carries its URL
     ├── ConflictError         somebody was faster; re-read, then retry
     ├── UnavailableError      a store or a peer cannot be reached; retry later
     └── MisbehaviourError     somebody broke the protocol; carries evidence
@@ -30,6 +31,7 @@ __all__ = [
     "HubError",
     "MalformedError",
     "MisbehaviourError",
+    "NotHomeError",
     "ProofError",
     "QuotaError",
     "RefusedError",
@@ -113,6 +115,23 @@ class ClockSkewError(RefusedError):
     def __init__(self, message: str, *, time: int):
         super().__init__(message, advice="Set the clock of your machine.")
         self.time = time
+
+
+class NotHomeError(RefusedError):
+    """Another node orders and signs this feed.
+
+    Args:
+        message: Which node is the home.
+        home: The URL of the home, or empty when it is not known.
+    """
+
+    default_code = "not-home"
+
+    def __init__(self, message: str, *, home: str = "", advice: str = ""):
+        super().__init__(
+            message, advice=advice or (f"Send it to {home}." if home else "")
+        )
+        self.home = home
 
 
 class ConflictError(HubError):

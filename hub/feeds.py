@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hub.acceptance import LogKeys, check_registry_batch, log_key
 from hub.directory import Directory
 from hub.errors import ConflictError, MalformedError, RefusedError
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
@@ -76,22 +77,28 @@ def publish(
     feed: str,
     lines: Sequence[bytes],
     *,
-    signer: Signer,
+    signer: LogKeys,
     now: int,
 ) -> Receipt:
     """Accept a whole batch, durably, or nothing of it.
+
+    The registry names the log key that signs the feed, this batch included: an empty
+    node, or one that only mirrored, becomes the home of the registry by a batch whose
+    ``home`` entry names one of its log keys and exactly its stored head.
 
     Args:
         store: The store of the feed's home.
         current: Returns the registry's replay as of a transaction.
         feed: The feed's name.
         lines: The header line and the entries.
-        signer: The log key of this home.
+        signer: The log key of this home, or all it has, by their public halves.
         now: The home's time.
 
     Raises:
         MalformedError: Count, root or a line is wrong; the message names the line.
         RefusedError: Not allowed, or the batch id was used for something else.
+        NotHomeError: The registry names no log key of this node for the feed.
+        ConflictError: A registry batch was signed on top of another state than this.
     """
     digests = digests_of(lines)
     with store.read() as tx:
@@ -110,20 +117,15 @@ def publish(
         replay = current(tx)
         batch = authorise(replay.directory, feed, tx.objects.size(feed), lines[0])
         if feed == REGISTRY:
-            _try_registry(replay, lines, digests)
-        receipt = append(
-            tx, replay.directory.alliance, batch, lines, digests, signer=signer
-        )
+            key = check_registry_batch(tx, replay, lines, digests, entries, signer)
+        else:
+            key = log_key(replay.directory, feed, signer)
+        alliance = replay.directory.alliance
+        receipt = append(tx, alliance, batch, lines, digests, signer=key)
         for index, entry in enumerate(entries, batch.first + 1):
             for target, indices in erasure_targets(feed, entry):
                 tx.erasures.order(target, indices, f"{feed}/{index}", now)
         return receipt
-
-
-def _try_registry(replay: Any, lines: Sequence[bytes], digests: list[bytes]) -> None:
-    import copy  # noqa: PLC0415 - Only a registry batch needs it.
-
-    copy.copy(replay).batch(lines, digests)
 
 
 def _known(tx: Transaction, feed: str, header: bytes, digest: bytes) -> Receipt | None:

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hub.directory import Directory
-from hub.errors import MalformedError, RefusedError
+from hub.errors import ConflictError, MalformedError, RefusedError
 from hub.model import REGISTRY, origin_of
 from hub.tlog.batch import BatchNote, is_header, parse_batch_note, parse_header
 from hub.tlog.checkpoint import Head
 from hub.tlog.merkle import Frontier, leaf_hashes, root_of
+from keys.encoding import to_base64
 from keys.errors import KeysError, SignatureError
 from keys.note import open_note
 
@@ -190,26 +191,51 @@ class RegistryReplay:
 
         Raises:
             MalformedError: The batch or an entry breaks a rule.
+            ConflictError: It was signed on top of another head.
             RefusedError: Too few officers signed.
         """
         header = lines[0]
         if header is None:
             raise MalformedError("a header is never erased")
-        before = self.head
-        opened = open_header(self.directory, REGISTRY, before.size, header)
+        opened = open_header(self.directory, REGISTRY, self.frontier.size, header)
         # SPEC: design, Batch: a registry batch names exactly the head before it.
-        if opened.note.registry != before:
-            raise MalformedError(
-                f"the registry batch at {before.size} was signed for another head",
+        if opened.note.registry != self.head:
+            raise ConflictError(
+                f"the registry batch was signed on top of {opened.note.registry.size} "
+                f"lines, and the registry has {self.frontier.size}",
                 code="stale-proposal",
-                advice="Propose it again on top of the present registry.",
+                advice="Propose it again: hub registry propose --again proposal.json.",
             )
         leaves = check_entries(opened, digests[1:])
-        state = self.directory.counted()
-        for line in lines[1:]:
-            state = state.counted()
-            if line is not None:
-                state = state.apply(self._read(line))
-        self.directory = state
+        self.directory = self.after(lines[1:])
         self.frontier = self.frontier.extend([*leaf_hashes(digests[:1]), *leaves])
         return opened
+
+    def after(self, lines: Sequence[bytes | None]) -> Directory:
+        """Return the directory that one more batch of entries would give.
+
+        Raises:
+            MalformedError: An entry breaks a rule.
+        """
+        state = self.directory.counted()
+        for line in lines:
+            state = state.counted()
+            if line is not None:
+                entry = self._read(line)
+                self._check_cut(entry)
+                state = state.apply(entry)
+        return state
+
+    def _check_cut(self, entry: Entry) -> None:
+        # The batch names the head before it, so a home that cuts the registry anywhere
+        # else contradicts its own batch.
+        if entry.get("kind") != "home" or entry.get("feed") != REGISTRY:
+            return
+        if (entry["size"], entry["root"]) != (
+            self.frontier.size,
+            to_base64(self.frontier.root()),
+        ):
+            raise MalformedError(
+                "home: the registry's new home starts from the head before its batch",
+                code="registry-rule",
+            )

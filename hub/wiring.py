@@ -60,6 +60,17 @@ class Hub:
         seed = read_key(self.key_path(name), kind="ed25519", passphrase=phrase)
         return Signer(seed)
 
+    def signers(self, role: str) -> dict[bytes, Signer]:
+        """Return the keys of a role in this folder by their public halves.
+
+        The first one is ``<role>.key``, later ones ``<role>-<label>.key``.
+        """
+        paths = (self.folder / "private").glob(f"{role}*.key")
+        names = [p.stem for p in sorted(paths)]
+        own = [n for n in names if n == role or n.startswith(f"{role}-")]
+        found = [self.signer(name) for name in own]
+        return {s.public: s for s in found}
+
     def token_secret(self, key: str) -> bytes:
         """Return this node's share of a token key."""
         phrase = os.environ.get("HUB_PASSPHRASE")

@@ -57,7 +57,7 @@ def witness_keys(directory: Directory) -> dict[str, list[VerifierKey]]:
     """Return the witness keys of each node, closed ones left out."""
     found: dict[str, list[VerifierKey]] = {}
     for key in directory.with_role("witness"):
-        if key.closed_at is None:
+        if key.is_open("witness"):
             vkey = VerifierKey(directory.key_name(key), COSIGNATURE_V1, key.public)
             found.setdefault(key.owner.partition("/")[2], []).append(vkey)
     return found

@@ -7,6 +7,7 @@ The holder signs::
     <roles, separated by commas>
     <base64 public key>
 
+An X25519 key (``seal``) signs nothing: the owner's request key signs in its place.
 Every field is printable ASCII without spaces, and no role has a comma, so that a proof
 for one owner and its roles cannot be read as a proof for others.
 """
@@ -19,6 +20,7 @@ from collections.abc import Sequence
 from keys.ed25519 import Signer, verifier_for
 from keys.encoding import to_base64
 from keys.errors import EncodingError
+from keys.x25519 import check_sealing
 
 __all__ = ["check_possession", "enrolment_text", "prove_possession"]
 
@@ -44,25 +46,47 @@ def enrolment_text(
 
 
 def prove_possession(
-    alliance: str, owner: str, roles: Sequence[str], signer: Signer
+    alliance: str,
+    owner: str,
+    roles: Sequence[str],
+    signer: Signer,
+    *,
+    public: bytes | None = None,
 ) -> bytes:
-    """Return the 64-byte proof for the signer's public key.
+    """Return the 64-byte proof for the signer's public key, or for ``public``.
 
     Raises:
         EncodingError: A field is empty or has a space, newline or (a role) comma.
     """
-    return signer.sign(enrolment_text(alliance, owner, roles, signer.public).encode())
+    text = enrolment_text(alliance, owner, roles, public or signer.public)
+    return signer.sign(text.encode())
 
 
 def check_possession(
-    alliance: str, owner: str, roles: Sequence[str], public: bytes, proof: bytes
+    alliance: str,
+    owner: str,
+    roles: Sequence[str],
+    public: bytes,
+    proof: bytes,
+    *,
+    voucher: bytes | None = None,
 ) -> None:
     """Check a public key and the proof that its owner holds the private half.
+
+    Args:
+        alliance: The alliance.
+        owner: Whose key it is.
+        roles: What the key is for.
+        public: 32 bytes, Ed25519; X25519 with a voucher.
+        proof: 64 bytes.
+        voucher: The request key that signs in the place of a key that cannot sign.
 
     Raises:
         WeakKeyError: The key has a low order or is not canonical.
         SignatureError: The proof does not verify.
         EncodingError: The key does not have 32 bytes, or a field cannot be enrolled.
     """
+    if voucher is not None:
+        check_sealing(public)
     text = enrolment_text(alliance, owner, roles, public)
-    verifier_for(public).verify(proof, text.encode())
+    verifier_for(voucher or public).verify(proof, text.encode())

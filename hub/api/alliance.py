@@ -88,7 +88,7 @@ def post_tokens(key: str) -> Response:
     """Evaluate blinded elements under a token key."""
     node = serving()
     state = node.directory()
-    held, named = node.token_secrets.get(key), state.token_keys.get(key)
+    held, named = node.token_secret(key), state.token_keys.get(key)
     if held is None or named is None or key in state.retired:
         raise RefusedError(f"no key {key} here", code="unknown-token-key")
     if request.mimetype != "application/octet-stream":

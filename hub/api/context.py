@@ -29,8 +29,8 @@ class Serving:
     Args:
         hub: The folder's hub.
         public_url: The URL that callers sign for.
-        log_signer: The key that signs checkpoints; None on a mirror.
-        token_secrets: This node's shares of token keys.
+        log_signer: The first key that signs checkpoints; None on a mirror.
+        token_secrets: This node's shares of token keys, as of the start.
         request_signer: The key that signs answers to token requests.
     """
 
@@ -39,11 +39,39 @@ class Serving:
     log_signer: Signer | None
     token_secrets: dict[str, bytes] = field(default_factory=dict)
     request_signer: Signer | None = None
+    _log_keys: dict[bytes, Signer] = field(default_factory=dict)
     _marks: threading.Lock = field(default_factory=threading.Lock)
 
     def directory(self) -> Directory:
         """Return the directory as of the stored registry."""
         return self.hub.directory()
+
+    def log_keys(self, feed: str) -> dict[bytes, Signer]:
+        """Return this node's log keys by their public halves.
+
+        A key that was made after the server started is read when the registry, or a
+        batch of the registry, may name it: opening a sealed key takes a while.
+
+        Raises:
+            RefusedError: This node has none.
+        """
+        if self.log_signer is not None:
+            self._log_keys[self.log_signer.public] = self.log_signer
+        home = self.directory().home(feed)
+        if feed == REGISTRY or (home and home.public not in self._log_keys):
+            self._log_keys.update(self.hub.signers("log"))
+        if not self._log_keys:
+            raise RefusedError("this node has no log key", code="read-only")
+        return self._log_keys
+
+    def token_secret(self, key: str) -> bytes | None:
+        """Return this node's share of a token key, or None if it holds none.
+
+        The registry may have named the key after the server started.
+        """
+        if key not in self.token_secrets and key in self.directory().token_keys:
+            self.token_secrets.update(self.hub.held_token_keys())
+        return self.token_secrets.get(key)
 
     def begin(self) -> None:
         """Name the request and find out who sends it."""

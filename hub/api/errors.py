@@ -17,6 +17,7 @@ from hub.errors import (
     HubError,
     MalformedError,
     MisbehaviourError,
+    NotHomeError,
     QuotaError,
     RefusedError,
     UnavailableError,
@@ -79,7 +80,9 @@ def _status(error: Exception, code: str) -> int:
 def _of_hub(error: Exception) -> Response:
     if not isinstance(error, HubError | KeysError):
         raise AssertionError("only our own errors come here")
-    answer = problem(_status(error, error.code), error.code, str(error), error.advice)
+    more = {"home": error.home} if isinstance(error, NotHomeError) else {}
+    status = _status(error, error.code)
+    answer = problem(status, error.code, str(error), error.advice, **more)
     if isinstance(error, QuotaError):
         answer.headers["Retry-After"] = str(error.retry_after)
     if answer.status_code == 401:

@@ -6,13 +6,13 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 from flask import Response, request
 from flask_smorest import Blueprint
 
 from hub.api import serving
-from hub.api.errors import problem
-from hub.errors import MalformedError, RefusedError
+from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import authorise, publish
 from hub.model import REGISTRY, origin_of
 from hub.store.base import ReadRow, Transaction
@@ -64,23 +64,21 @@ def post_batch(feed: str) -> Response:
     header = request.stream.readline(MAX_LINE + 1)
     directory = node.directory()
     home = directory.home(feed)
-    # The first registry batch names the home itself.
-    if home is not None and home.node != node.hub.name:
+    # A registry batch may name this node as its new home, so it is read first.
+    if feed != REGISTRY and home is not None and home.node != node.hub.name:
         url = directory.nodes[home.node]
-        return problem(421, "not-home", f"the home of {feed} is {home.node}", home=url)
+        raise NotHomeError(f"the home of {feed} is {home.node}", home=url)
     with node.hub.store.read() as tx:
         size = tx.objects.size(feed)
     node.check_not_behind(feed, size, _newest_seen(feed, directory.alliance))
     authorise(directory, feed, size, header.removesuffix(b"\n"))
     lines = _read_lines(header)
-    if node.log_signer is None:
-        raise RefusedError("this node has no log key", code="read-only")
     receipt = publish(
         node.hub.store,
         node.hub.registry.current,
         feed,
         lines,
-        signer=node.log_signer,
+        signer=node.log_keys(feed),
         now=node.hub.clock.now(),
     )
     node.mark(feed, receipt.size)
@@ -96,15 +94,16 @@ def post_batch(feed: str) -> Response:
 
 def _newest_seen(feed: str, alliance: str) -> int:
     """Return the size of the checkpoint that the client sent along, if it is ours."""
-    sent, node = request.headers.get("Hub-Newest-Checkpoint"), serving()
-    if not sent or node.log_signer is None:
+    sent, origin = (
+        request.headers.get("Hub-Newest-Checkpoint"),
+        origin_of(alliance, feed),
+    )
+    if not sent:
         return 0
-    try:
-        raw = from_base64(sent)
-        public = node.log_signer.public
-        return open_checkpoint(raw, origin_of(alliance, feed), public).size
-    except (KeysError, MalformedError):
-        return 0
+    for public in serving().log_keys(feed):
+        with suppress(KeysError, MalformedError):
+            return open_checkpoint(from_base64(sent), origin, public).size
+    return 0
 
 
 def _read_lines(header: bytes) -> list[bytes]:

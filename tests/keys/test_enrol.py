@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from keys.ed25519 import Signer
 from keys.enrol import check_possession, enrolment_text, prove_possession
 from keys.errors import EncodingError, KeysError, SignatureError, WeakKeyError
+from keys.x25519 import new_sealing, sealing_public
 
 SIGNER = Signer.from_seed(bytes(32))
 CLAIM = ("alliance.example", "member/maison", ("publish", "request"))
@@ -91,3 +92,18 @@ def test_hostile_claims_only_raise_our_errors(alliance, owner, roles, proof):
     """Whatever a request file holds."""
     with pytest.raises(KeysError):
         check_possession(alliance, owner, roles, SIGNER.public, proof)
+
+
+def test_a_request_key_vouches_for_a_key_that_cannot_sign():
+    """Of another voucher or another sealing key the proof says nothing."""
+    claim = ("alliance.example", "node/node1", ("seal",))
+    public = sealing_public(new_sealing())
+    proof = prove_possession(*claim, SIGNER, public=public)
+    check_possession(*claim, public, proof, voucher=SIGNER.public)
+    other, stranger = sealing_public(new_sealing()), Signer.generate().public
+    with pytest.raises(SignatureError):
+        check_possession(*claim, other, proof, voucher=SIGNER.public)
+    with pytest.raises(SignatureError):
+        check_possession(*claim, public, proof, voucher=stranger)
+    with pytest.raises(WeakKeyError):
+        check_possession(*claim, bytes(32), proof, voucher=SIGNER.public)
