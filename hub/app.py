@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from flask import Flask
+from contextlib import suppress
+
+from flask import Flask, Response, request
 from flask_smorest import Api
 
 from hub.api import alliance, errors, feeds
@@ -10,6 +12,8 @@ from hub.api.context import Serving
 from hub.tlog.batch import MAX_BYTES
 
 __all__ = ["create_app"]
+
+_PART = 64 * 1024
 
 
 def create_app(serving: Serving) -> Flask:
@@ -29,4 +33,20 @@ def create_app(serving: Serving) -> Flask:
     for blueprint in (feeds.blueprint, alliance.blueprint, alliance.health):
         api.register_blueprint(blueprint)
     errors.install(app)
+    app.after_request(_drain)
     return app
+
+
+def _drain(answer: Response) -> Response:
+    """Read what is left of an upload that was answered early.
+
+    A server that closes a connection with unread bytes resets it, and the reset
+    overtakes the answer: the caller would learn that the network failed instead of
+    why it was refused. Nothing is kept, and no more is read than a batch may have.
+    """
+    body, left = request.environ["wsgi.input"], MAX_BYTES
+    # A caller that hung up gets no answer anyway.
+    with suppress(OSError):
+        while left > 0 and (part := body.read(min(left, _PART))):
+            left -= len(part)
+    return answer

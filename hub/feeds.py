@@ -13,7 +13,12 @@ from typing import Any
 
 from hub.acceptance import LogKeys, check_registry_batch, log_key
 from hub.directory import Directory
-from hub.errors import ConflictError, MalformedError, RefusedError
+from hub.errors import (
+    ConflictError,
+    MalformedError,
+    RefusedError,
+    UnavailableError,
+)
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
 from hub.store.base import BatchRow, Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
@@ -22,6 +27,7 @@ from hub.tlog.merkle import Frontier, leaf_hashes
 from hub.verifier import OpenBatch, check_entries, open_header
 from keys.ed25519 import Signer
 from keys.encoding import from_base64
+from keys.errors import KeysError
 from schemas.base import SchemaError
 from schemas.fast import check_line
 from schemas.identifiers import token_class
@@ -32,6 +38,7 @@ __all__ = [
     "authorise",
     "delete_due",
     "erasure_targets",
+    "known_batch",
     "publish",
     "void_ranges",
 ]
@@ -103,15 +110,16 @@ def publish(
     digests = digests_of(lines)
     with store.read() as tx:
         replay = current(tx)
-        known = _known(tx, feed, lines[0], digests[0])
+        known = known_batch(tx, feed, lines[0])
         if known:
             return known
         size = tx.objects.size(feed)
         batch = authorise(replay.directory, feed, size, lines[0])
+        _check_registry(tx, batch)
         check_entries(batch, digests[1:])
         entries = _check_lines(tx, replay.directory, batch, lines[1:], now)
     with store.write() as tx:
-        known = _known(tx, feed, lines[0], digests[0])
+        known = known_batch(tx, feed, lines[0])
         if known:
             return known
         replay = current(tx)
@@ -128,16 +136,52 @@ def publish(
         return receipt
 
 
-def _known(tx: Transaction, feed: str, header: bytes, digest: bytes) -> Receipt | None:
-    """Answer a batch that is stored already as it was answered then."""
+def _check_registry(tx: Transaction, batch: OpenBatch) -> None:
+    """Check that the writer saw the registry that this home has.
+
+    Raises:
+        UnavailableError: It saw a longer one: this home fell behind.
+        RefusedError: It saw another one.
+    """
+    if batch.feed == REGISTRY:
+        return  # Its replay wants exactly the present head.
+    seen, size = batch.note.registry, tx.objects.size(REGISTRY)
+    if seen.size > size:
+        raise UnavailableError(
+            f"the batch was signed at registry size {seen.size}, this node has {size}",
+            code="registry-behind",
+            advice="The operator restores the rest: hub restore --from-mirror.",
+        )
+    root = Frontier().root()
+    if seen.size:
+        reader = tx.objects.hash_reader(REGISTRY, seen.size)
+        root = Frontier.of_hashes(seen.size, reader).root()
+    if root != seen.root:
+        raise RefusedError(
+            f"the batch was signed under another registry of size {seen.size}",
+            code="other-registry",
+            advice="Keep your mirror and tell the officers of the alliance.",
+        )
+
+
+def known_batch(tx: Transaction, feed: str, header: bytes) -> Receipt | None:
+    """Return the receipt of a batch that is stored already, as it was given then.
+
+    Raises:
+        MalformedError: Not a header.
+        RefusedError: The id stands for another batch.
+    """
     from hub.tlog.batch import parse_batch_note, parse_header  # noqa: PLC0415
     from keys.note import parse_note  # noqa: PLC0415
 
-    note = parse_batch_note(parse_note(parse_header(header)).text)
+    try:
+        note = parse_batch_note(parse_note(parse_header(header)).text)
+    except KeysError as error:
+        raise MalformedError(str(error), code="bad-header") from None
     row = tx.batches.find(feed, note.batch_id)
     if row is None:
         return None
-    if tx.objects.digests(feed, row.first, row.first + 1)[0] != digest:
+    if tx.objects.digests(feed, row.first, row.first + 1)[0] != digests_of([header])[0]:
         raise RefusedError(
             "the batch id was used for another batch",
             code="batch-id-reused",

@@ -9,6 +9,7 @@ would convict itself.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -34,7 +35,8 @@ class Marks:
 
     def log_sizes(self) -> dict[str, int]:
         """Return the largest size that the log key ever signed, by feed."""
-        return {str(k): int(v) for k, v in self._read("log").items()}
+        with self._sound("log"):
+            return {str(k): _whole(v) for k, v in self._read("log").items()}
 
     def note_log(self, feed: str, size: int) -> None:
         """Note a head after its commit and before its signature leaves.
@@ -43,14 +45,15 @@ class Marks:
         harmless; a restored database that is behind it is noticed.
         """
         with self._turn():
-            marks = self._read("log")
-            if size > int(marks.get(feed, 0)):
+            marks = self.log_sizes()
+            if size > marks.get(feed, 0):
                 self._write("log", {**marks, feed: size})
 
     def witnessed(self, feed: str) -> tuple[int, int]:
         """Return the size and the second of the last cosignature, (0, 0) for none."""
-        size, time = self._read("witness").get(feed, (0, 0))
-        return int(size), int(time)
+        with self._sound("witness"):
+            size, time = self._read("witness").get(feed, (0, 0))
+            return _whole(size), _whole(time)
 
     def note_witness(self, feed: str, size: int, time: int) -> None:
         """Note a cosignature after its commit and before it leaves."""
@@ -81,11 +84,20 @@ class Marks:
         return self._folder / f"{name}.heads"
 
     def _read(self, name: str) -> dict[str, Any]:
+        with self._sound(name), _disk():
+            try:
+                marks = json.loads(self._path(name).read_text())
+            except FileNotFoundError:
+                return {}
+            if type(marks) is not dict:
+                raise TypeError("marks are by feed")
+            return marks
+
+    @contextmanager
+    def _sound(self, name: str) -> Iterator[None]:
+        """Name the file when what it holds is not what was written."""
         try:
-            marks = json.loads(self._path(name).read_text())
-            return dict(marks)
-        except FileNotFoundError:
-            return {}
+            yield
         except (ValueError, TypeError):
             # To guess here could mean to sign a second history.
             raise ConfigError(
@@ -97,7 +109,10 @@ class Marks:
     @contextmanager
     def _turn(self) -> Iterator[None]:
         """Let one thread of one process at a time change the marks."""
-        descriptor = os.open(self._folder / "heads.lock", os.O_CREAT | os.O_RDWR, 0o600)
+        with _disk():
+            descriptor = os.open(
+                self._folder / "heads.lock", os.O_CREAT | os.O_RDWR, 0o600
+            )
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
@@ -105,7 +120,10 @@ class Marks:
             os.close(descriptor)
 
     def _write(self, name: str, marks: dict[str, Any]) -> None:
-        path = self._path(name)
+        with _disk():
+            self._replace(self._path(name), marks)
+
+    def _replace(self, path: Path, marks: dict[str, Any]) -> None:
         fresh = path.with_suffix(".new")
         with fresh.open("w") as file:
             file.write(json.dumps(marks))
@@ -118,3 +136,23 @@ class Marks:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _whole(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError("a mark is a whole number")
+    return value
+
+
+@contextmanager
+def _disk() -> Iterator[None]:
+    """Raise what the disk does as what the caller can do about it."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise UnavailableError(
+            f"the marks beside the keys cannot be used: {error}",
+            code="disk-full" if full else "disk-failed",
+            advice="Free some space, or mend the folder private/, then try again.",
+        ) from None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from flask import g, request
 
 from hub.access import ANONYMOUS, Caller, authenticate
 from hub.directory import Directory
-from hub.errors import RefusedError, UnavailableError
+from hub.errors import ForkError, RefusedError, UnavailableError
+from hub.marks import Marks
 from hub.model import REGISTRY
+from hub.store.base import Transaction
+from hub.tlog.checkpoint import Checkpoint
+from hub.tlog.merkle import Frontier
 from hub.wiring import Hub
 from keys.answers import Exchange, sign_answer
 from keys.ed25519 import Signer
@@ -40,7 +40,10 @@ class Serving:
     token_secrets: dict[str, bytes] = field(default_factory=dict)
     request_signer: Signer | None = None
     _log_keys: dict[bytes, Signer] = field(default_factory=dict)
-    _marks: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Find the marks beside the keys."""
+        self._marks = Marks(self.hub.folder / "private")
 
     def directory(self) -> Directory:
         """Return the directory as of the stored registry."""
@@ -61,7 +64,7 @@ class Serving:
         if feed == REGISTRY or (home and home.public not in self._log_keys):
             self._log_keys.update(self.hub.signers("log"))
         if not self._log_keys:
-            raise RefusedError("this node has no log key", code="read-only")
+            raise RefusedError("this node has no log key", code="no-log-key")
         return self._log_keys
 
     def token_secret(self, key: str) -> bytes | None:
@@ -140,46 +143,34 @@ class Serving:
             advice="Sign the request, or send a bearer token of this node.",
         )
 
-    # -- the newest head, beside the key -----------------------------------------
-
     @property
-    def _mark(self) -> Path:
-        return self.hub.folder / "private" / "log.heads"
+    def marks(self) -> Marks:
+        """What this node's keys signed last."""
+        return self._marks
 
-    def signed_sizes(self) -> dict[str, int]:
-        """Return the largest size that this node's key ever signed, by feed."""
-        try:
-            marks: dict[str, int] = json.loads(self._mark.read_text())
-        except FileNotFoundError:
-            return {}
-        return marks
+    def check_not_behind(
+        self, tx: Transaction, feed: str, newest: Checkpoint | None
+    ) -> None:
+        """Refuse to sign when this node signed what its database does not hold.
 
-    def mark(self, feed: str, size: int) -> None:
-        """Note a head after its commit and before its signature leaves.
-
-        If we crash before this, then the database is ahead of the mark, which is
-        harmless; a restored database that is behind it is noticed.
-        """
-        with self._marks:
-            marks = self.signed_sizes()
-            marks[feed] = max(size, marks.get(feed, 0))
-            fresh = self._mark.with_suffix(".new")
-            with fresh.open("w") as file:
-                file.write(json.dumps(marks))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(self._mark)
-
-    def check_not_behind(self, feed: str, size: int, seen: int = 0) -> None:
-        """Refuse to sign when this node signed a larger head before.
+        Args:
+            tx: A transaction.
+            feed: The feed that is about to grow.
+            newest: The newest checkpoint that the caller has of this node's key.
 
         Raises:
             UnavailableError: The database is older than the key's last signature.
+            ForkError: It holds another history than the caller's checkpoint.
         """
-        newest = max(self.signed_sizes().get(feed, 0), seen)
-        if size < newest:
-            raise UnavailableError(
-                f"this node signed {feed} at {newest} and its database ends at {size}",
-                code="behind-own-signature",
-                advice="The operator restores the rest: hub restore --from-mirror.",
+        # Behind in the registry, it would honour keys that were closed since.
+        self.marks.check_not_behind(REGISTRY, tx.objects.size(REGISTRY))
+        size, seen = tx.objects.size(feed), newest.size if newest else 0
+        self.marks.check_not_behind(feed, size, seen)
+        if newest is None or not newest.size:
+            return
+        reader = tx.objects.hash_reader(feed, newest.size)
+        if Frontier.of_hashes(newest.size, reader).root() != newest.root:
+            raise ForkError(
+                f"this node signed {feed} at {newest.size} twice, with two histories",
+                advice="Keep your checkpoint and tell the officers of the alliance.",
             )

@@ -13,11 +13,11 @@ from flask_smorest import Blueprint
 
 from hub.api import serving
 from hub.errors import MalformedError, NotHomeError, RefusedError
-from hub.feeds import authorise, publish
+from hub.feeds import Receipt, authorise, known_batch, publish
 from hub.model import REGISTRY, origin_of
 from hub.store.base import ReadRow, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
-from hub.tlog.checkpoint import open_checkpoint
+from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
@@ -68,10 +68,14 @@ def post_batch(feed: str) -> Response:
     if feed != REGISTRY and home is not None and home.node != node.hub.name:
         url = directory.nodes[home.node]
         raise NotHomeError(f"the home of {feed} is {home.node}", home=url)
+    line = header.removesuffix(b"\n")
     with node.hub.store.read() as tx:
-        size = tx.objects.size(feed)
-    node.check_not_behind(feed, size, _newest_seen(feed, directory.alliance))
-    authorise(directory, feed, size, header.removesuffix(b"\n"))
+        node.check_not_behind(tx, feed, _newest_seen(feed, directory.alliance))
+        known = known_batch(tx, feed, line)
+        if known:
+            # Even if its key is closed by now: the receipt was given, and holds.
+            return _receipt(known)
+        authorise(directory, feed, tx.objects.size(feed), line)
     lines = _read_lines(header)
     receipt = publish(
         node.hub.store,
@@ -81,9 +85,13 @@ def post_batch(feed: str) -> Response:
         signer=node.log_keys(feed),
         now=node.hub.clock.now(),
     )
-    node.mark(feed, receipt.size)
+    return _receipt(receipt)
+
+
+def _receipt(receipt: Receipt) -> Response:
+    serving().marks.note_log(receipt.feed, receipt.size)
     body = {
-        "feed": feed,
+        "feed": receipt.feed,
         "first": receipt.first,
         "size": receipt.size,
         "checkpoint": receipt.checkpoint.decode(),
@@ -92,18 +100,18 @@ def post_batch(feed: str) -> Response:
     return Response(json.dumps(body), content_type="application/json")
 
 
-def _newest_seen(feed: str, alliance: str) -> int:
-    """Return the size of the checkpoint that the client sent along, if it is ours."""
+def _newest_seen(feed: str, alliance: str) -> Checkpoint | None:
+    """Return the checkpoint that the client sent along, if it is ours."""
     sent, origin = (
         request.headers.get("Hub-Newest-Checkpoint"),
         origin_of(alliance, feed),
     )
     if not sent:
-        return 0
+        return None
     for public in serving().log_keys(feed):
         with suppress(KeysError, MalformedError):
-            return open_checkpoint(from_base64(sent), origin, public).size
-    return 0
+            return open_checkpoint(from_base64(sent), origin, public)
+    return None
 
 
 def _read_lines(header: bytes) -> list[bytes]:
