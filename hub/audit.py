@@ -23,6 +23,7 @@ from hub.verifier import OpenBatch, check_entries, open_header
 from keys.errors import KeysError
 from schemas.fast import read_line
 from schemas.identifiers import IdentifierError, token_class
+from schemas.plain import plain_report
 
 __all__ = ["Finding", "Report", "audit"]
 
@@ -70,7 +71,7 @@ def audit(store: Store, pin: Pin, now: int) -> Report:
         for name in names:
             one = _FeedAudit(tx, name, report, replay.directory)
             if name == REGISTRY:
-                one.run(lambda _first, lines, digests: replay.batch(lines, digests))
+                one.run(lambda _, lines, digests, _leaves: replay.batch(lines, digests))
             else:
                 one.directory = replay.directory
                 one.run(one.member_batch)
@@ -90,6 +91,7 @@ class _FeedAudit:
         self.size = head.size if head else 0
         self.roots: dict[int, bytes] = {}
         self.ids: dict[bytes, int] = {}
+        self.fitting: dict[tuple[str, str], bool] = {}
         self.hidden = tx.erasures.hidden(feed, 0, min(self.size, tx.objects.size(feed)))
 
     def find(self, kind: str, index: int, detail: str) -> None:
@@ -108,16 +110,15 @@ class _FeedAudit:
         while first < self.size:
             try:
                 stop = self._stop(first)
-                rows = list(self.tx.objects.lines(self.feed, first, stop))
-                lines = [r.raw for r in rows]
-                digests = [r.digest for r in rows]
+                lines, digests = self._batch(first, stop)
                 self._compare(first, lines, digests)
-                batch = check(first, lines, digests)
+                leaves = leaf_hashes(digests)
+                batch = check(first, lines, digests, leaves)
                 self._lines(batch, lines)
             except (HubError, KeysError) as error:
                 self.find(error.code, first, str(error))
                 return
-            frontier = frontier.extend(leaf_hashes(digests))
+            frontier = frontier.extend(leaves)
             if not sizes or stop in sizes:
                 self.roots[stop] = frontier.root()
             first, count = stop, count + 1
@@ -139,10 +140,20 @@ class _FeedAudit:
             raise MalformedError("the last batch is cut short", code="dropped-batch")
         return stop
 
+    def _batch(self, first: int, stop: int) -> tuple[list[bytes | None], list[bytes]]:
+        lines: list[bytes | None] = []
+        digests: list[bytes] = []
+        for block in self.tx.objects.blocks(self.feed, first, stop):
+            lines += block.lines
+            digests += block.digests
+        return lines, digests
+
     def _compare(
         self, first: int, lines: list[bytes | None], digests: list[bytes]
     ) -> None:
         found = digests_of([line or b"" for line in lines])
+        if found == digests:
+            return
         for index, (line, digest, stored) in enumerate(
             zip(lines, found, digests, strict=True), first
         ):
@@ -155,11 +166,15 @@ class _FeedAudit:
                 self.find("altered-line", index, "the line is not the one hashed")
 
     def member_batch(
-        self, first: int, lines: list[bytes | None], digests: list[bytes]
+        self,
+        first: int,
+        lines: list[bytes | None],
+        _digests: list[bytes],
+        leaves: list[bytes],
     ) -> OpenBatch:
         """Check one batch of a member."""
         batch = open_header(self.directory, self.feed, first, lines[0] or b"")
-        check_entries(batch, digests[1:])
+        check_entries(batch, leaves[1:])
         if batch.void:
             self.report.void.append(f"{self.feed}/{first}-{batch.end - 1}")
         before = self.ids.setdefault(batch.note.batch_id, first)
@@ -173,22 +188,31 @@ class _FeedAudit:
         for index, line in enumerate(lines[1:], batch.first + 1):
             if line is None:
                 continue
+            plain = plain_report(line)
+            if plain is not None:
+                self._report(index, plain.type, plain.key)
+                continue
             entry, problem = read_line(line)
             if problem:
                 self.find("invalid-line", index, problem)
             elif entry and entry["kind"] == "report":
-                self._report(index, entry)
+                self._report(index, entry["type"], entry["key"])
 
-    def _report(self, index: int, entry: dict[str, Any]) -> None:
-        key = self.directory.token_keys.get(entry["key"])
+    def _report(self, index: int, kind: str, name: str) -> None:
+        # A feed has few pairs of type and key, and a million reports under them.
+        if (kind, name) not in self.fitting:
+            self.fitting[kind, name] = self._fits(kind, name)
+        if not self.fitting[kind, name]:
+            self.find("wrong-token-class", index, f"{kind} under {name}")
+
+    def _fits(self, kind: str, name: str) -> bool:
+        """Tell whether reports of a type belong under a token key."""
+        key = self.directory.token_keys.get(name)
         try:
-            fitting = key and key.token_class == token_class(entry["type"])
+            return key is not None and key.token_class == token_class(kind)
         except IdentifierError:
-            return
-        if not fitting:
-            self.find(
-                "wrong-token-class", index, f"{entry['type']} under {entry['key']}"
-            )
+            # Of a type that came later, nobody here knows the class.
+            return True
 
     def _notes(self) -> list[tuple[int, bytes]]:
         notes: list[tuple[int, bytes]] = []

@@ -1,8 +1,8 @@
 """Feeds: a batch becomes lines, tree hashes and a signed checkpoint in one transaction.
 
-The same :func:`append` stores a batch that a member published here and one that was
-pulled from elsewhere; only where the checkpoint comes from differs. Nothing signed
-leaves the process before the transaction is durable.
+:func:`append` stores a batch that a member published here, :func:`append_all` those
+that were pulled from elsewhere; only where the checkpoint comes from differs. Nothing
+signed leaves the process before the transaction is durable.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hub.errors import (
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
 from hub.store.base import BatchRow, Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
-from hub.tlog.checkpoint import Checkpoint, sign_checkpoint
+from hub.tlog.checkpoint import Checkpoint, Head, peek_checkpoint, sign_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
 from hub.verifier import OpenBatch, check_entries, open_header
 from keys.ed25519 import Signer
@@ -35,6 +35,7 @@ from schemas.identifiers import token_class
 __all__ = [
     "Receipt",
     "append",
+    "append_all",
     "authorise",
     "delete_due",
     "erasure_targets",
@@ -108,6 +109,7 @@ def publish(
         ConflictError: A registry batch was signed on top of another state than this.
     """
     digests = digests_of(lines)
+    leaves = leaf_hashes(digests)
     with store.read() as tx:
         replay = current(tx)
         known = known_batch(tx, feed, lines[0])
@@ -116,7 +118,7 @@ def publish(
         size = tx.objects.size(feed)
         batch = authorise(replay.directory, feed, size, lines[0])
         _check_registry(tx, batch)
-        check_entries(batch, digests[1:])
+        check_entries(batch, leaves[1:])
         entries = _check_lines(tx, replay.directory, batch, lines[1:], now)
     with store.write() as tx:
         known = known_batch(tx, feed, lines[0])
@@ -129,7 +131,7 @@ def publish(
         else:
             key = log_key(replay.directory, feed, signer)
         alliance = replay.directory.alliance
-        receipt = append(tx, alliance, batch, lines, digests, signer=key)
+        receipt = append(tx, alliance, batch, lines, digests, leaves=leaves, signer=key)
         for index, entry in enumerate(entries, batch.first + 1):
             for target, indices in erasure_targets(feed, entry):
                 tx.erasures.order(target, indices, f"{feed}/{index}", now)
@@ -198,35 +200,90 @@ def append(
     lines: Sequence[bytes | None],
     digests: Sequence[bytes],
     *,
+    leaves: Sequence[bytes] | None = None,
     signer: Signer | None = None,
-    checkpoint: bytes | None = None,
 ) -> Receipt:
     """Store a verified batch behind the last one.
 
-    Either ``signer`` makes the new checkpoint, or ``checkpoint`` is the home's, already
-    verified; with neither the head stays where it was.
+    Args:
+        tx: What stores it.
+        alliance: The alliance's name.
+        batch: What its header says.
+        lines: The header and the entries, None where a tombstone stands.
+        digests: Their items.
+        leaves: The leaf hashes of the items, if the caller has them.
+        signer: Makes the new checkpoint; without it the head stays where it was.
 
     Raises:
         ConflictError: Somebody appended meanwhile.
     """
-    feed, first = batch.feed, batch.first
+    old = tx.heads.get(batch.feed)
+    frontier = _extend(tx, [batch], lines, digests, leaves or leaf_hashes(digests))
+    if signer is None:
+        return Receipt(batch.feed, batch.first, frontier.size, b"")
+    origin = origin_of(alliance, batch.feed)
+    tree = Checkpoint(origin, frontier.size, frontier.root())
+    head = StoredHead(tree.size, tree.root, sign_checkpoint(tree, signer))
+    tx.heads.replace(batch.feed, old.size if old else None, head)
+    return Receipt(batch.feed, batch.first, head.size, head.checkpoint)
+
+
+def append_all(
+    tx: Transaction,
+    batches: Sequence[OpenBatch],
+    lines: Sequence[bytes | None],
+    digests: Sequence[bytes],
+    leaves: Sequence[bytes],
+    checkpoint: bytes,
+) -> None:
+    """Store verified batches that lead from the stored head to another one.
+
+    Args:
+        tx: What stores them; it must not commit if this raises.
+        batches: What their headers say.
+        lines: All their lines, None where a tombstone stands.
+        digests: Their items.
+        leaves: The leaf hashes of the items.
+        checkpoint: The home's, its signature verified.
+
+    Raises:
+        ConflictError: Somebody appended meanwhile.
+        MalformedError: The lines do not lead to the checkpoint (``wrong-root``).
+    """
+    feed = batches[0].feed
     old = tx.heads.get(feed)
+    frontier = _extend(tx, batches, lines, digests, leaves)
+    head = StoredHead(frontier.size, frontier.root(), checkpoint)
+    if peek_checkpoint(checkpoint).head != Head(head.size, head.root):
+        raise MalformedError(
+            f"the lines of {feed} do not lead to its checkpoint",
+            code="wrong-root",
+            advice="Pull from another node, and tell the operator of this one.",
+        )
+    tx.heads.replace(feed, old.size if old else None, head)
+
+
+def _extend(
+    tx: Transaction,
+    batches: Sequence[OpenBatch],
+    lines: Sequence[bytes | None],
+    digests: Sequence[bytes],
+    leaves: Sequence[bytes],
+) -> Frontier:
+    """Store lines, tree hashes and places of batches; return the new tree."""
+    feed, first = batches[0].feed, batches[0].first
     if tx.objects.size(feed) != first:
         raise ConflictError(f"{feed} grew meanwhile", code="feed-grew")
     before = Frontier()
     if first:
         before = Frontier.of_hashes(first, tx.objects.hash_reader(feed, first))
-    frontier, nodes = before.extend_with_nodes(leaf_hashes(digests))
+    frontier, nodes = before.extend_with_nodes(leaves)
     tx.objects.append(feed, first, lines, digests, nodes)
-    row = BatchRow(batch.note.batch_id, first, batch.note.count, batch.public)
-    tx.batches.add(feed, row)
-    if signer is not None:
-        tree = Checkpoint(origin_of(alliance, feed), frontier.size, frontier.root())
-        checkpoint = sign_checkpoint(tree, signer)
-    if checkpoint is not None:
-        head = StoredHead(frontier.size, frontier.root(), checkpoint)
-        tx.heads.replace(feed, old.size if old else None, head)
-    return Receipt(feed, first, frontier.size, checkpoint or b"")
+    for batch in batches:
+        note = batch.note
+        row = BatchRow(note.batch_id, batch.first, note.count, batch.public)
+        tx.batches.add(feed, row)
+    return frontier
 
 
 def _check_lines(

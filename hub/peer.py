@@ -62,7 +62,8 @@ class Mirror:
             MalformedError: A line is erased there; another mirror may have it.
         """
         with self.store.read() as tx:
-            lines = [line.raw for line in tx.objects.lines(feed, start, stop)]
+            blocks = tx.objects.blocks(feed, start, stop)
+            lines = [line for block in blocks for line in block.lines]
         if None in lines:
             raise MalformedError(f"{self.url} lacks lines of {feed}", code="erased")
         return [line for line in lines if line is not None]

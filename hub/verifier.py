@@ -109,20 +109,19 @@ def _open_registry(directory: Directory, first: int, raw: bytes) -> OpenBatch:
     return OpenBatch(REGISTRY, first, note, opened.verified[0].public, names, False)
 
 
-def check_entries(batch: OpenBatch, digests: Sequence[bytes]) -> list[bytes]:
-    """Check the items that follow a header; return their leaf hashes.
+def check_entries(batch: OpenBatch, leaves: Sequence[bytes]) -> None:
+    """Check the leaf hashes of the entries that follow a header.
 
     Raises:
         MalformedError: Another count (``wrong-count``) or root (``wrong-root``).
     """
-    if len(digests) != batch.note.count:
+    if len(leaves) != batch.note.count:
         raise MalformedError(
-            f"the batch at {batch.feed}/{batch.first} has {len(digests)} entries, its "
+            f"the batch at {batch.feed}/{batch.first} has {len(leaves)} entries, its "
             f"note says {batch.note.count}",
             code="wrong-count",
             advice="Send the batch again as it was signed.",
         )
-    leaves = leaf_hashes(digests)
     if root_of(leaves) != batch.note.root:
         raise MalformedError(
             f"the entries of the batch at {batch.feed}/{batch.first} are not those "
@@ -130,7 +129,6 @@ def check_entries(batch: OpenBatch, digests: Sequence[bytes]) -> list[bytes]:
             code="wrong-root",
             advice="Send the batch again as it was signed.",
         )
-    return leaves
 
 
 def split(
@@ -138,7 +136,7 @@ def split(
     feed: str,
     first: int,
     lines: Sequence[bytes | None],
-    digests: Sequence[bytes],
+    leaves: Sequence[bytes],
 ) -> list[OpenBatch]:
     """Cut lines that start and end at batch boundaries into verified batches.
 
@@ -147,7 +145,7 @@ def split(
         feed: The feed's name.
         first: The index of the first line.
         lines: The lines, None where a tombstone stands.
-        digests: The item of every line.
+        leaves: The leaf hash of every line.
 
     Raises:
         MalformedError: A header is missing, or entries do not fit their header.
@@ -160,7 +158,7 @@ def split(
             raise MalformedError(f"{feed}/{first + place} should be a header")
         batch = open_header(directory, feed, first + place, header)
         end = batch.end - first
-        check_entries(batch, digests[place + 1 : end])
+        check_entries(batch, leaves[place + 1 : end])
         batches.append(batch)
         place = end
     return batches
@@ -206,9 +204,10 @@ class RegistryReplay:
                 code="stale-proposal",
                 advice="Propose it again: hub registry propose --again proposal.json.",
             )
-        leaves = check_entries(opened, digests[1:])
+        leaves = leaf_hashes(digests)
+        check_entries(opened, leaves[1:])
         self.directory = self.after(lines[1:])
-        self.frontier = self.frontier.extend([*leaf_hashes(digests[:1]), *leaves])
+        self.frontier = self.frontier.extend(leaves)
         return opened
 
     def after(self, lines: Sequence[bytes | None]) -> Directory:

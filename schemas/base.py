@@ -24,7 +24,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import orjson
 from marshmallow import (
@@ -85,7 +85,7 @@ _CLOCK = "T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z"
 # C0 and C1 controls, line separators, and what overrides the direction of text: a
 # terminal or a page would obey them.
 _HIDDEN = r"\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069"
-_VISIBLE = f"[^{_HIDDEN}]*"
+VISIBLE = f"[^{_HIDDEN}]*"
 _VISIBLE_LINES = rf"(?:[^{_HIDDEN}]|[\n\t])*"
 
 
@@ -306,7 +306,7 @@ class Text(fields.String):
 
     def __init__(self, low: int, high: int, *, lines: bool = False, **more: Any):
         size = validate.Length(low, high, error=f"{low} to {high} characters expected")
-        pattern = _VISIBLE_LINES if lines else _VISIBLE
+        pattern = _VISIBLE_LINES if lines else VISIBLE
         error = "text without control characters is expected"
         super().__init__(validate=[size, FullMatch(pattern, error=error)], **more)
 
@@ -326,6 +326,9 @@ class EntrySchema(StrictSchema):
     ``salt`` is 16 random bytes, so that an entry's digest reveals nothing of it; ``at``
     is when the entry was made, as its author claims.
     """
+
+    ruled: ClassVar[tuple[str, ...]] = ()
+    """The fields that :meth:`rule` looks at."""
 
     salt = Base64(16, required=True)
     at = Time(required=True)

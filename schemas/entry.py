@@ -172,6 +172,8 @@ class Report(EntrySchema):
         note: Up to 500 characters, without identifiers.
     """
 
+    ruled = ("note",)
+
     @staticmethod
     def rule(entry: Entry) -> Problem:
         """Return (field, problem) if there is one."""
