@@ -16,6 +16,7 @@ from typing import Any
 from hub.conviction import accept, find_fork, fork
 from hub.directory import Directory
 from hub.errors import (
+    ConflictError,
     ForkError,
     HubError,
     MalformedError,
@@ -42,6 +43,7 @@ from schemas.fast import read_line
 __all__ = ["Mirror", "Peer", "Pulled", "pull"]
 
 SEGMENT = 30_000
+_TRIES = 100
 _TOMBSTONE = b'{"kind":"tombstone"'
 Progress = Callable[[str, int, int], None]
 
@@ -83,6 +85,7 @@ def pull(
     result = Pulled()
     with store.read() as tx:
         etag = "" if only else tx.node.get_sync(client.url).get("etag", "")
+        known = {feed: head.size for feed, head in tx.heads.all().items()}
     answer, etag = client.heads(etag)
     if answer is None:
         return result
@@ -90,9 +93,9 @@ def pull(
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
         if only is not None and name not in only:
             continue
-        one = _Feed(store, registry, client, name, now, progress)
+        one = _Feed(store, registry, client, name, now, progress, known.get(name, 0))
         try:
-            before, after = one.pull(heads[name].checkpoint)
+            before, after = _undisturbed(one, heads[name].checkpoint)
             keep_cosignatures(store, registry, name, heads[name], now)
         except (HubError, KeysError) as error:
             # One bad feed never stalls the others.
@@ -108,6 +111,17 @@ def pull(
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
     return result
+
+
+def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
+    """Pull a feed; begin again where another pull of this store got to meanwhile."""
+    for left in reversed(range(_TRIES)):
+        try:
+            return one.pull(raw)
+        except ConflictError:
+            if not left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _first_checkpoint(answer: dict[str, Any], otherwise: bytes) -> bytes:
@@ -133,9 +147,11 @@ class _Feed:
         name: str,
         now: int,
         progress: Progress,
+        known: int,
     ):
         self.store, self.registry, self.client = store, registry, client
         self.name, self.now, self.progress = name, now, progress
+        self.known = known  # Our size before the peer was asked for its heads.
         self.behind: tuple[int, int] | None = None
 
     def pull(self, raw: bytes) -> tuple[int, int]:
@@ -217,7 +233,8 @@ class _Feed:
             self._open(directory, raw)
             if self._root_at(tx, claimed.size) != claimed.root:
                 raise self._fork(self._proof(tx, head, raw))
-        if claimed.size == head.size:
+        # What another pull stored since we asked says nothing about the peer.
+        if claimed.size >= min(head.size, self.known):
             return
         self.behind = (claimed.size, head.size)
         home = directory.home(self.name)
@@ -264,7 +281,7 @@ class _Feed:
         leaves = leaf_hashes(digests)
         with self.store.write() as tx:
             if tx.objects.size(self.name) != size:
-                return
+                raise ConflictError(f"{self.name} grew meanwhile", code="feed-grew")
             if self.name == REGISTRY:
                 batches = self._replay(tx, size, lines, digests, raw)
             else:
