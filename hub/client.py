@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -209,23 +209,25 @@ class Client:
         return status, fields, raw
 
 
-def post_alerts(url: str, lines: bytes) -> None:
+def post_alerts(url: str, lines: bytes, headers: Mapping[str, str]) -> None:
     """Send alerts, as JSON lines, to the webhook of the configuration.
 
     Raises:
         UnavailableError: It does not accept them.
     """
+    headers = {"Content-Type": "application/x-ndjson", **headers}
     try:
-        headers = {"Content-Type": "application/x-ndjson"}
         begin(_PATIENCE)
         http = httpx2.Client(transport=BoundedTransport(), timeout=_PATIENCE)
         with http, http.stream("POST", url, content=lines, headers=headers) as answer:
             # What it says is nobody's business, however long it is.
-            answer.raise_for_status()
+            status = answer.status_code
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise UnavailableError(
-            f"the webhook did not take the alerts: {error}"
+            f"the webhook cannot be reached: {str(error) or type(error).__name__}"
         ) from None
+    if not 200 <= status < 300:
+        raise UnavailableError(f"the webhook answered {status}")
 
 
 def _bounded(

@@ -1,7 +1,9 @@
-"""The worker: pulls on a schedule, alerts, and deletes what was erased 72 hours ago.
+"""The worker: jobs that run on a schedule, each under a lease.
 
-Jobs are declared here and kept in memory; what is due is in the store. Every run takes
-a lease, so two workers on one folder are harmless.
+Jobs are declared by the caller and kept in memory; what is due is in the store. A run
+takes a lease and renews it while it lasts, so two workers on one folder are harmless
+and a run may take longer than the lease. A run that fails is tried again before its
+next turn, later each time; one failure never ends the worker.
 """
 
 from __future__ import annotations
@@ -9,75 +11,144 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from apscheduler.schedulers.blocking import BlockingScheduler
+from apscheduler.schedulers.background import BackgroundScheduler
 
 from hub.errors import ConflictError, HubError
 from hub.feeds import delete_due
 from hub.wiring import Hub
+from keys.errors import KeysError
 
-__all__ = ["run_worker"]
+__all__ = ["Job", "Worker", "leased", "tidy"]
 
 log = logging.getLogger("hub.worker")
-LEASE = 900
+LEASE = 300
+"""Seconds after which the lease of a worker that died is free."""
+FIRST_PAUSE = 30
+TIDY_MINUTES = 10
 
 
-def leased(hub: Hub, name: str, job: Callable[[], None]) -> Callable[[], None]:
-    """Return a job that runs only while nobody else runs it, and never raises."""
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is done every so many minutes, shifted at random by some seconds."""
+
+    name: str
+    run: Callable[[], None]
+    minutes: int
+    jitter: int = 0
+
+
+@contextmanager
+def leased(hub: Hub, name: str, seconds: float = LEASE) -> Iterator[None]:
+    """Hold the lease of a job for as long as the block runs.
+
+    Raises:
+        ConflictError: Another worker is at it.
+    """
     owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+    over = threading.Event()
 
-    def run() -> None:
+    def take() -> None:
         now = hub.clock.now()
-        try:
-            with hub.store.write() as tx:
-                tx.node.lease(name, owner, now + LEASE, now)
-        except ConflictError:
-            log.info("%s: another worker is at it", name)
-            return
-        try:
-            job()
-        except HubError as error:
-            # The next run tries again; one failure never ends the worker.
-            log.warning("%s: %s %s", name, error, error.advice)
-        finally:
-            with hub.store.write() as tx:
-                tx.node.release(name, owner)
+        with hub.store.write() as tx:
+            tx.node.lease(name, owner, now + round(seconds), now)
 
-    return run
+    def keep() -> None:
+        while not over.wait(seconds / 3):
+            try:
+                take()
+            except HubError as error:
+                # The disk is full, say. The run goes on: whoever takes the lease
+                # meanwhile does no harm, as every job decides in one transaction.
+                log.warning("%s: the lease cannot be renewed: %s", name, error)
+
+    take()
+    keeper = threading.Thread(target=keep, name=f"lease-{name}", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        over.set()
+        keeper.join()
+        # If we crash before this, the lease is free after its time.
+        with hub.store.write() as tx:
+            tx.node.release(name, owner)
 
 
-def run_worker(hub: Hub, pull: Callable[[], None] | None) -> None:
-    """Run the scheduled jobs until the process is stopped.
+class Worker:
+    """Runs jobs until it is stopped.
 
     Args:
         hub: The folder's hub.
-        pull: Pulls and alerts; None on a node that pulls from nobody.
+        jobs: What to do.
     """
-    settings = hub.config["worker"]
-    scheduler = BlockingScheduler(
-        timezone="UTC",
-        job_defaults={
-            "coalesce": True,
-            "max_instances": 1,
-            # A job that had to wait is late, not lost.
-            "misfire_grace_time": None,
-        },
-    )
-    if pull is not None:
-        job = leased(hub, "pull", pull)
-        job()
-        scheduler.add_job(
-            job,
-            "interval",
-            minutes=settings["pull_minutes"],
-            jitter=settings["jitter_seconds"],
-        )
 
-    def delete() -> None:
-        count = delete_due(hub.store, hub.clock.now())
+    def __init__(self, hub: Hub, jobs: list[Job]):
+        self._hub = hub
+        self._failures = dict.fromkeys((job.name for job in jobs), 0)
+        self._scheduler = BackgroundScheduler(
+            timezone="UTC",
+            job_defaults={
+                "coalesce": True,
+                "max_instances": 1,
+                # A job that had to wait is late, not lost.
+                "misfire_grace_time": None,
+            },
+        )
+        for job in jobs:
+            self._scheduler.add_job(
+                self._run,
+                "interval",
+                args=[job],
+                id=job.name,
+                minutes=job.minutes,
+                jitter=job.jitter or None,
+                next_run_time=datetime.now(UTC),  # noqa: TID251 - The scheduler lives by the machine's time.
+            )
+
+    def start(self) -> None:
+        """Start; every job runs at once, then on its schedule."""
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        """Start no more runs, and wait for the end of those that are under way."""
+        self._scheduler.shutdown(wait=True)
+
+    def _run(self, job: Job) -> None:
+        try:
+            with leased(self._hub, job.name):
+                job.run()
+        except ConflictError:
+            log.info("%s: another worker is at it", job.name)
+        except (HubError, KeysError) as error:
+            log.warning("%s: %s %s", job.name, error, error.advice)
+            self._retry(job)
+        else:
+            self._failures[job.name] = 0
+
+    def _retry(self, job: Job) -> None:
+        """Run a job again before its next turn, unless that comes sooner."""
+        pause = FIRST_PAUSE << min(self._failures[job.name], 20)
+        self._failures[job.name] += 1
+        again = datetime.now(UTC) + timedelta(seconds=pause)  # noqa: TID251 - As above.
+        planned: Any = self._scheduler.get_job(job.name)
+        if planned is not None and again < planned.next_run_time:
+            planned.modify(next_run_time=again)
+
+
+def tidy(hub: Hub) -> Job:
+    """Return the job that deletes what is to be deleted."""
+
+    def run() -> None:
+        now = hub.clock.now()
+        count = delete_due(hub.store, now)
         if count:
             log.info("deleted %d erased lines", count)
 
-    scheduler.add_job(leased(hub, "erase", delete), "interval", minutes=10)
-    scheduler.start()
+    return Job("tidy", run, TIDY_MINUTES)

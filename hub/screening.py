@@ -7,23 +7,27 @@ them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from hub.directory import Directory
 from hub.feeds import void_ranges
 from hub.indicators import Listed, Outlook
 from hub.interop.tables import Row
-from hub.model import REGISTRY, render_time
+from hub.model import REGISTRY, EntryName, render_time
 from hub.store.base import Store, Transaction
 from hub.store.ledger import Ledger
 from hub.tokens import Tokenizer
 from schemas.fast import read_line
 from schemas.identifiers import variants
 
-__all__ = ["alerts", "catch_up", "outlook_of", "screen", "watch"]
+__all__ = ["Refs", "catch_up", "describe", "outlook_of", "refs_of", "screen"]
 
 PART = 2000
+Refs = Callable[[EntryName], str | None]
+"""Returns the member's own reference of its own report, None for all others."""
 
 
 def outlook_of(directory: Directory, now: int) -> Outlook:
@@ -60,12 +64,34 @@ def _index(tx: Transaction, feed: str, voids: list[range]) -> None:
     tx.index.add(feed, stop, entries)
 
 
-def _asked(row: Row) -> list[tuple[str, str, bool]]:
-    """Return (type, canonical form, exact) of every token to ask for."""
-    asked = [(kind, value, True) for kind, value in row.identifiers]
-    for identifier in row.identifiers:
-        asked += [(kind, value, False) for kind, value in variants(*identifier)]
-    return list(dict.fromkeys(asked))
+def refs_of(ledger: Ledger, member: str) -> Refs:
+    """Return what finds the member's own references; read once, when first asked."""
+    spans: list[tuple[int, int, str]] | None = None
+
+    def find(name: EntryName) -> str | None:
+        nonlocal spans
+        if name.feed != member:
+            return None
+        if spans is None:
+            where = "WHERE ref IS NOT NULL AND first IS NOT NULL"
+            cases = ledger.cases(where)
+            spans = sorted(
+                (c["first"], c["first"] + c["count"], c["ref"]) for c in cases
+            )
+        place = bisect_right(spans, name.index, key=lambda span: span[0]) - 1
+        if place < 0 or name.index >= spans[place][1]:
+            return None
+        return spans[place][2]
+
+    return find
+
+
+def _no_refs(_name: EntryName) -> None:
+    return None
+
+
+def _every(_listed: Listed) -> bool:
+    return True
 
 
 def screen(
@@ -75,57 +101,76 @@ def screen(
     rows: Iterable[Row],
     *,
     looser: bool = False,
+    counts: Callable[[Listed], bool] = _every,
+    refs: Refs = _no_refs,
 ) -> Iterator[dict[str, Any]]:
-    """Yield one result for each row, in order; memory does not grow with them."""
-    part: list[Row] = []
-    for row in rows:
-        part.append(row)
-        if len(part) == PART:
-            yield from _screen(store, tokenizer, outlook, part, looser)
-            part = []
-    yield from _screen(store, tokenizer, outlook, part, looser)
+    """Yield one result for each row, in order; memory does not grow with them.
+
+    A run that stops in the middle, because the quota ends, has yielded whole results
+    only, and the tokens that it asked for are cached.
+
+    Args:
+        store: The mirror, its index up to date.
+        tokenizer: Makes tokens.
+        outlook: Time, suspensions, departures.
+        rows: The rows of a file.
+        looser: Ask for sites and mailboxes too.
+        counts: Tells whether a report is wanted at all.
+        refs: Own references of own reports.
+
+    Raises:
+        QuotaError: The quota is used up.
+        UnavailableError: Too few nodes answer.
+    """
+    left = iter(rows)
+    while part := list(islice(left, PART)):
+        # A cell that cannot be read takes nothing from the others of its row.
+        asked = [_asked(row, looser=looser) for row in part]
+        tokens = tokenizer.tokens(i for forms in asked for i in forms)
+        with store.read() as tx:
+            found = tx.index.lookup(list(tokens.values()), outlook)
+        for row, forms in zip(part, asked, strict=True):
+            hits = [
+                (match, listed)
+                for identifier, match in forms.items()
+                for listed in found.get(tokens[identifier], ())
+                if counts(listed)
+            ]
+            yield _result(row, hits, refs)
 
 
-def _screen(
-    store: Store,
-    tokenizer: Tokenizer,
-    outlook: Outlook,
-    part: list[Row],
-    looser: bool,
-) -> Iterator[dict[str, Any]]:
-    # A cell that cannot be read takes nothing from the others of its row.
-    asked = {row.number: _asked(row) for row in part}
-    wanted = {(k, v) for many in asked.values() for k, v, e in many if e or looser}
-    tokens = tokenizer.tokens(sorted(wanted))
-    with store.read() as tx:
-        found = tx.index.lookup(list(tokens.values()), outlook)
-    for row in part:
-        hits = [
-            (exact, kind, listed)
-            for kind, value, exact in asked.get(row.number, ())
-            if (kind, value) in tokens
-            for listed in found.get(tokens[kind, value], ())
-        ]
-        yield _result(row, hits)
+def _asked(row: Row, *, looser: bool) -> dict[tuple[str, str], str]:
+    """Return the identifiers to ask for, the exact ones first, with how they match."""
+    forms = dict.fromkeys(row.identifiers, "exact")
+    if looser:
+        for identifier in row.identifiers:
+            for variant in variants(*identifier):
+                forms.setdefault(variant, variant[0])
+    return forms
 
 
-def _result(row: Row, hits: list[tuple[bool, str, Listed]]) -> dict[str, Any]:
-    exact = [h for h in hits if h[0]]
+def _result(row: Row, hits: list[tuple[str, Listed]], refs: Refs) -> dict[str, Any]:
+    # An exact match says more than any looser one, so it hides those.
+    exact = [hit for hit in hits if hit[0] == "exact"]
     shown = exact or hits
-    match = "exact" if exact else (shown[0][1] if shown else None)
-    reports = {str(listed.entry): _report(listed) for _, _, listed in shown}
+    reports = {
+        str(listed.entry): describe(listed, refs)
+        for _, listed in sorted(shown, key=lambda hit: hit[1].entry)
+    }
     return {
         "row": row.number,
         "ref": row.ref,
-        "match": match,
-        "listed_by": sorted({listed.member for _, _, listed in shown}),
-        "disputed": any(listed.disputed for _, _, listed in shown),
+        "match": shown[0][0] if shown else None,
+        "listed_by": sorted({listed.member for _, listed in shown}),
+        "disputed": any(listed.disputed for _, listed in shown),
         "reports": list(reports.values()),
         **({"problem": row.problem} if row.problem else {}),
     }
 
 
-def _report(listed: Listed) -> dict[str, Any]:
+def describe(listed: Listed, refs: Refs = _no_refs) -> dict[str, Any]:
+    """Return a report as screening, alerts and lists show it."""
+    ref = refs(listed.entry)
     return {
         "entry": str(listed.entry),
         "member": listed.member,
@@ -134,46 +179,5 @@ def _report(listed: Listed) -> dict[str, Any]:
         "confidence": listed.confidence,
         "goods": list(listed.goods),
         "valid_until": render_time(listed.valid_until),
+        **({"ref": ref} if ref else {}),
     }
-
-
-def watch(ledger: Ledger, tokenizer: Tokenizer, rows: Iterable[Row]) -> int:
-    """Add rows to the watch list, as tokens only; return how many."""
-    count, part = 0, []
-    for row in rows:
-        if not row.problem:
-            part += [(row.ref or f"row {row.number}", i) for i in row.identifiers]
-            count += 1
-    tokens = tokenizer.tokens([i for _, i in part])
-    ledger.watch((tokens[i], ref, i[0], True) for ref, i in part)
-    return count
-
-
-def alerts(store: Store, ledger: Ledger, outlook: Outlook) -> list[dict[str, Any]]:
-    """Return what began or ended on the watch list since the last time, once each."""
-    watched = list(ledger.watched())
-    with store.read() as tx:
-        found = tx.index.lookup([token for token, *_ in watched], outlook)
-    now = {
-        (ref, listed.member, kind): listed
-        for token, ref, kind, _ in watched
-        for listed in found.get(token, ())
-    }
-    before = ledger.alerted()
-    begun = {k: v for k, v in now.items() if k not in before}
-    ended = [k for k in before if k not in now]
-    ledger.note_alerts({k: str(v.entry) for k, v in begun.items()}, ended)
-    result = [
-        {"alert": "listed", "ref": ref, "member": member, "report": _report(listed)}
-        for (ref, member, _), listed in sorted(begun.items(), key=lambda i: i[0])
-    ]
-    result += [
-        {
-            "alert": "ended",
-            "ref": ref,
-            "member": member,
-            "entry": before[ref, member, t],
-        }
-        for ref, member, t in sorted(ended)
-    ]
-    return result

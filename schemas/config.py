@@ -143,6 +143,7 @@ class Alerts(StrictSchema):
     file = _text()
     command = _text()
     webhook = _form("https?://[!-~]+", "a URL such as https://alerts.example/hub")
+    webhook_secret = _text()
 
 
 ConfigSchema: type[Schema] = StrictSchema.from_dict(

@@ -23,6 +23,8 @@ from hub.cli import (
     pulling,
     screen,
     setup,
+    watch,
+    worker,
 )
 from hub.errors import HubError, MisbehaviourError, RefusedError, UnavailableError
 from keys.errors import KeysError
@@ -51,6 +53,8 @@ _MODULES = (
     node,
     publish,
     pulling,
+    watch,
+    worker,
     screen,
     after,
     looking,

@@ -1,9 +1,9 @@
 """What a member alone knows, in a file of its own that is never sent.
 
 Its own case numbers and what was published under them, signed batches that wait for
-their receipt, the watch list, alerts, and a cache of tokens. No identifier is in it:
-rows are recognised by a hash under a local random key. Losing the file loses the
-references, not the reports; ``hub reports --mine`` still lists those.
+their receipt, and a cache of tokens; ``hub.store.watching`` adds the watch list. No
+identifier is in it: rows are recognised by a hash under a local random key. Losing the
+file loses the references, not the reports; ``hub reports --mine`` still lists those.
 """
 
 from __future__ import annotations
@@ -30,6 +30,11 @@ class Ledger:
     def __init__(self, path: Path):
         self._file = LedgerFile(path)
         self.secret = self._secret()
+
+    @property
+    def file(self) -> LedgerFile:
+        """The open file, for the modules of this package that keep more in it."""
+        return self._file
 
     def _secret(self) -> bytes:
         query = "SELECT value FROM meta WHERE key = 'secret'"
@@ -130,37 +135,6 @@ class Ledger:
         with self.transaction():
             self._file.many(
                 'UPDATE cases SET withdrawn = 1 WHERE "case" = ?', ((c,) for c in cases)
-            )
-
-    # -- watch list ----------------------------------------------------------------
-
-    def watch(self, rows: Iterable[tuple[bytes, str, str, bool]]) -> None:
-        """Add (token, reference, type, exact) to the watch list."""
-        with self.transaction():
-            self._file.many("INSERT OR REPLACE INTO watched VALUES (?, ?, ?, ?)", rows)
-
-    def watched(self) -> Iterator[tuple[bytes, str, str, int]]:
-        """Yield the watch list."""
-        yield from self._file.rows("SELECT token, ref, type, exact FROM watched")
-
-    def alerted(self) -> dict[tuple[str, str, str], str]:
-        """Return (reference, member, type) and the entry that was alerted."""
-        rows = self._file.rows("SELECT ref, member, type, entry FROM alerted")
-        return {(r, m, t): e for r, m, t, e in rows}
-
-    def note_alerts(
-        self,
-        begun: Mapping[tuple[str, str, str], str],
-        ended: Iterable[tuple[str, str, str]],
-    ) -> None:
-        """Note what was alerted, so that it is alerted once."""
-        with self.transaction():
-            self._file.many(
-                "INSERT OR REPLACE INTO alerted VALUES (?, ?, ?, ?)",
-                ((r, m, e, t) for (r, m, t), e in begun.items()),
-            )
-            self._file.many(
-                "DELETE FROM alerted WHERE ref = ? AND member = ? AND type = ?", ended
             )
 
     def get(self, key: str) -> Any:

@@ -51,6 +51,33 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             type TEXT NOT NULL, PRIMARY KEY (ref, member, type))
             STRICT, WITHOUT ROWID""",
     ),
+    (
+        """CREATE TABLE watch_list (
+            token BLOB NOT NULL, ref TEXT NOT NULL, type TEXT NOT NULL,
+            "match" TEXT NOT NULL, "key" TEXT NOT NULL, PRIMARY KEY (token, ref))
+            STRICT, WITHOUT ROWID""",
+        "CREATE INDEX watch_list_by_ref ON watch_list (ref, type)",
+        """CREATE TABLE watch_alerts (
+            token BLOB NOT NULL, ref TEXT NOT NULL, member TEXT NOT NULL,
+            entry TEXT NOT NULL, "match" TEXT NOT NULL,
+            PRIMARY KEY (token, ref, member)) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX watch_alerts_by_ref ON watch_alerts (ref)",
+        """CREATE TABLE warned (
+            what TEXT NOT NULL, name TEXT NOT NULL, PRIMARY KEY (what, name))
+            STRICT, WITHOUT ROWID""",
+        """CREATE TABLE outbox (
+            id INTEGER PRIMARY KEY AUTOINCREMENT, way TEXT NOT NULL,
+            "key" TEXT NOT NULL, body BLOB NOT NULL,
+            tries INTEGER NOT NULL DEFAULT 0, due INTEGER NOT NULL,
+            problem TEXT NOT NULL DEFAULT '', mark INTEGER) STRICT""",
+        "CREATE INDEX outbox_by_way ON outbox (way, id)",
+        # Who was watched stays watched. The token key was not kept, so the list says
+        # that it should be added again.
+        """INSERT INTO watch_list SELECT token, ref, type,
+            CASE WHEN exact THEN 'exact' ELSE type END, '' FROM watched""",
+        "DROP TABLE watched",
+        "DROP TABLE alerted",
+    ),
 )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from hub.errors import UnavailableError
 from hub.store.session import translated
 
-__all__ = ["hold_server_lock", "release_server_lock", "writer_turn"]
+__all__ = ["hold_server_lock", "release_server_lock", "turn", "writer_turn"]
 
 _PAUSE = 0.005  # Seconds; a commit takes about as long.
 
@@ -68,9 +68,20 @@ def writer_turn(path: Path, patience: float) -> Iterator[None]:
     Raises:
         UnavailableError: It took more than ``patience`` seconds (code ``locked``).
     """
-    descriptor = _open(path.with_name(path.name + ".writer"))
+    with turn(path.with_name(path.name + ".writer"), patience):
+        yield
+
+
+@contextmanager
+def turn(path: Path, patience: float) -> Iterator[None]:
+    """Wait until no other process holds the lock file ``path``, then hold it.
+
+    Raises:
+        UnavailableError: It took more than ``patience`` seconds (code ``locked``).
+    """
+    descriptor = _open(path)
     try:
-        _wait(descriptor, patience)
+        _wait(descriptor, path, patience)
         yield
     finally:
         # A process forked meanwhile has the file open too, so closing is not enough.
@@ -78,7 +89,7 @@ def writer_turn(path: Path, patience: float) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _wait(descriptor: int, patience: float) -> None:
+def _wait(descriptor: int, path: Path, patience: float) -> None:
     """Lock an open file, asking again and again: ``flock`` knows no deadline."""
     for _ in range(max(1, round(patience / _PAUSE))):
         with translated():
@@ -89,7 +100,9 @@ def _wait(descriptor: int, patience: float) -> None:
             else:
                 return
     raise UnavailableError(
-        "Another writer held the database too long.", code="locked", advice="Try again."
+        f"Another process held {path.name} too long.",
+        code="locked",
+        advice="Try again.",
     )
 
 

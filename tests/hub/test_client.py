@@ -223,5 +223,5 @@ def test_a_webhook_that_drips_is_given_up(monkeypatch):
     with misbehaving(drip(OK + b"X-Name: ")) as url:
         begun = time.monotonic()
         with pytest.raises(UnavailableError, match="webhook"):
-            post_alerts(url, b"{}\n")
+            post_alerts(url, b"{}\n", {})
         assert time.monotonic() - begun < 10

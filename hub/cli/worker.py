@@ -1,0 +1,99 @@
+"""The worker: pulls and alerts on a schedule, and deletes what is to be deleted."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+
+import click
+
+from hub.cli.alerting import Desk, sentence, undelivered
+from hub.cli.common import hub_of
+from hub.cli.pulling import pull_once, worst
+from hub.scheduler import Job, Worker, leased, tidy
+from hub.wiring import Hub
+
+__all__ = ["COMMANDS"]
+
+log = logging.getLogger("hub.worker")
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Do everything once, then end.")
+@click.pass_context
+def worker(context: click.Context, once: bool) -> None:
+    """Pull on a schedule and alert, until stopped."""
+    hub = hub_of(context)
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    jobs = _jobs(hub, as_json=context.obj["json"])
+    if once:
+        for job in jobs:
+            with leased(hub, job.name):
+                job.run()
+        return
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    running = Worker(hub, jobs)
+    running.start()
+    stop.wait()
+    log.info("stopping")
+    running.stop()
+    hub.close()
+
+
+def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
+    jobs = [tidy(hub)]
+    if hub.role != "node":
+        settings = hub.config["worker"]
+        jobs.append(
+            Job(
+                "pull",
+                lambda: _pull(hub, as_json=as_json),
+                settings["pull_minutes"],
+                settings["jitter_seconds"],
+            )
+        )
+    return jobs
+
+
+def _pull(hub: Hub, *, as_json: bool) -> None:
+    """Pull once, and alert whatever the pull brought or did not bring.
+
+    Raises:
+        HubError: A feed or a delivery has a problem; the others went on.
+    """
+    ledger = hub.ledger()
+    try:
+        desk = Desk(hub, ledger)
+        try:
+            found = pull_once(hub)
+        finally:
+            # What was alerted before and did not arrive is tried again even when no
+            # hub answers, and reports end with time alone.
+            failed = _alert(desk, as_json=as_json)
+        for name, start, stop in found.feeds:
+            log.info("%s: %d → %d", name, start, stop)
+        for name, other in found.problems.items():
+            log.warning("%s: %s %s", name, other, other.advice)
+        if failed:
+            raise failed
+        if problem := worst(found):
+            raise problem
+    finally:
+        ledger.close()
+
+
+def _alert(desk: Desk, *, as_json: bool) -> Exception | None:
+    desk.note_news()
+    with desk.delivering() as (alerts, failed):
+        for alert in alerts:
+            click.echo(json.dumps(alert) if as_json else sentence(alert))
+    if outdated := desk.outdated():
+        log.warning("%s", outdated)
+    return undelivered(failed) if failed else None
+
+
+COMMANDS = (worker,)
