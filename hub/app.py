@@ -27,6 +27,8 @@ def create_app(serving: Serving) -> Flask:
         OPENAPI_JSON_PATH="openapi.json",
         MAX_CONTENT_LENGTH=MAX_BYTES + 1,
     )
+    # A URL has one form: two slashes are an unknown path and not a redirect.
+    app.url_map.merge_slashes = False
     app.extensions["hub"] = serving
     app.before_request(serving.begin)
     api = Api(app)
@@ -44,6 +46,9 @@ def _drain(answer: Response) -> Response:
     overtakes the answer: the caller would learn that the network failed instead of
     why it was refused. Nothing is kept, and no more is read than a batch may have.
     """
+    if answer.status_code == 413:
+        # What is too long is not read.
+        return answer
     body, left = request.environ["wsgi.input"], MAX_BYTES
     # A caller that hung up gets no answer anyway.
     with suppress(OSError):

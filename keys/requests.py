@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 
+from http_message_signatures.digests import ContentDigest
+from http_message_signatures.exceptions import HTTPMessageSignaturesException
+
 from keys._httpsig import content_digest, request_message, seal, unseal
 from keys.ed25519 import Signer
 from keys.errors import SignatureError
@@ -19,6 +22,7 @@ __all__ = [
     "ClockError",
     "SignedRequest",
     "check_body",
+    "check_digest",
     "content_digest",
     "open_request",
     "sign_request",
@@ -112,3 +116,15 @@ def check_body(signed: SignedRequest, body: bytes) -> None:
     """
     if signed.content_digest != content_digest(body):
         raise SignatureError("the body is not the one that was signed")
+
+
+def check_digest(field: str, body: bytes) -> None:
+    """Compare a body with its Content-Digest field (RFC 9530).
+
+    Raises:
+        SignatureError: It is another body, or no field with SHA-256 or SHA-512 alone.
+    """
+    try:
+        ContentDigest.verify(field, body)
+    except (HTTPMessageSignaturesException, ValueError) as error:
+        raise SignatureError(str(error)) from None

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 
-from flask import Response, g, request
+from flask import Response, g
 from flask_smorest import Blueprint
 
 from hub.api import serving
-from hub.errors import MalformedError, RefusedError
+from hub.api.bodies import expect, read_rest
+from hub.errors import RefusedError
 from hub.tokens import evaluate
 from keys.encoding import to_base64
-from keys.errors import SignatureError
-from keys.requests import check_body
 from keys.voprf import MAX_BATCH
 
 __all__ = ["blueprint", "health"]
@@ -91,18 +90,10 @@ def post_tokens(key: str) -> Response:
     held, named = node.token_secret(key), state.token_keys.get(key)
     if held is None or named is None or key in state.retired:
         raise RefusedError(f"no key {key} here", code="unknown-token-key")
-    if request.mimetype != "application/octet-stream":
-        raise MalformedError("send application/octet-stream", code="bad-media-type")
-    if (request.content_length or 0) > 32 * MAX_BATCH:
-        raise MalformedError(f"at most {MAX_BATCH} elements", code="too-large")
     # Nothing is charged that could not be answered.
     node.answer_signer()
-    body = request.get_data()
-    if g.caller.signed:
-        try:
-            check_body(g.caller.signed, body)
-        except SignatureError as error:
-            raise RefusedError(str(error), code="bad-request-signature") from None
+    expect("application/octet-stream", 32 * MAX_BATCH)
+    body = read_rest(32 * MAX_BATCH)
     answer = evaluate(
         node.hub.store, state, g.caller, named, held, body, node.hub.clock.now()
     )

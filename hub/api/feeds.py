@@ -12,6 +12,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from hub.api import serving
+from hub.api.bodies import expect, read_line, read_rest
 from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt, authorise, known_batch, publish
 from hub.model import REGISTRY, origin_of
@@ -57,11 +58,8 @@ def list_heads() -> Response:
 def post_batch(feed: str) -> Response:
     """Publish a batch: a header line, then its entries, one a line."""
     node = serving()
-    if request.mimetype != NDJSON:
-        raise MalformedError(f"send {NDJSON}", code="bad-media-type")
-    if (request.content_length or 0) > MAX_BYTES:
-        raise MalformedError(f"a batch has at most {MAX_BYTES} bytes", code="too-large")
-    header = request.stream.readline(MAX_LINE + 1)
+    expect(NDJSON, MAX_BYTES)
+    header = read_line(MAX_LINE + 1)
     directory = node.directory()
     home = directory.home(feed)
     # A registry batch may name this node as its new home, so it is read first.
@@ -115,13 +113,10 @@ def _newest_seen(feed: str, alliance: str) -> Checkpoint | None:
 
 
 def _read_lines(header: bytes) -> list[bytes]:
-    body = header + request.stream.read(MAX_BYTES - len(header) + 1)
-    if len(body) > MAX_BYTES:
-        raise MalformedError(f"a batch has at most {MAX_BYTES} bytes", code="too-large")
-    cut = not body.endswith(b"\n")
-    if cut or (request.content_length or len(body)) != len(body):
+    body = read_rest(MAX_BYTES, header)
+    if not body.endswith(b"\n"):
         raise MalformedError(
-            "the body is cut short",
+            "the body does not end with a newline",
             code="truncated",
             advice="Send the batch again, byte for byte.",
         )
@@ -174,8 +169,11 @@ def get_tile(feed: str, rest: str) -> Response:
 
 
 def _number(name: str, default: int) -> int:
+    given = request.args.getlist(name) or [str(default)]
+    if len(given) > 1:
+        raise MalformedError(f"{name}: say it once", code="bad-parameter")
     try:
-        return parse_decimal(request.args.get(name, str(default)))
+        return parse_decimal(given[0])
     except EncodingError as error:
         raise MalformedError(f"{name}: {error}", code="bad-parameter") from None
 
