@@ -7,7 +7,7 @@ from contextlib import suppress
 from flask import Flask, Response, request
 from flask_smorest import Api
 
-from hub.api import alliance, errors, feeds
+from hub.api import alliance, errors, federation, feeds
 from hub.api.context import Serving
 from hub.tlog.batch import MAX_BYTES
 
@@ -32,7 +32,13 @@ def create_app(serving: Serving) -> Flask:
     app.extensions["hub"] = serving
     app.before_request(serving.begin)
     api = Api(app)
-    for blueprint in (feeds.blueprint, alliance.blueprint, alliance.health):
+    blueprints = (
+        feeds.blueprint,
+        alliance.blueprint,
+        federation.blueprint,
+        alliance.health,
+    )
+    for blueprint in blueprints:
         api.register_blueprint(blueprint)
     errors.install(app)
     app.after_request(_drain)

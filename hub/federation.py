@@ -222,7 +222,10 @@ class Federation:
         except (MalformedError, KeysError):
             raise MalformedError("not a checkpoint", code="bad-submission") from None
         directory = self.directory()
-        feed = feed_of(directory, claimed.origin)
+        try:
+            feed = feed_of(directory, claimed.origin)
+        except (ProofError, MalformedError) as error:
+            raise RefusedError(str(error), code="unknown-origin") from None
         public = directory.log_public(feed, claimed.size)
         if public is None:
             # A member or node that was admitted a moment ago.

@@ -13,12 +13,13 @@ from hub.conviction import accept, rollback
 from hub.directory import Directory
 from hub.errors import MalformedError, ProofError
 from hub.model import check_feed
+from hub.peer import Peer
 from hub.registry import Registry
 from hub.store.base import Store, Transaction
 from hub.tlog.checkpoint import peek_checkpoint
 from hub.witness import keep, lines_of, witness_keys
 
-__all__ = ["ShownHead", "heads_of", "keep_cosignatures"]
+__all__ = ["ShownHead", "fetch_evidence", "heads_of", "keep_cosignatures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,43 @@ def keep_cosignatures(
         except (MalformedError, ProofError):
             # Heads above a cut are void and convict nobody.
             continue
+
+
+def fetch_evidence(
+    store: Store, registry: Registry, peer: Peer, answer: dict[str, Any], now: int
+) -> list[str]:
+    """Fetch and verify evidence that a peer names and we lack; return its names.
+
+    Raises:
+        MalformedError: The peer's list is not one.
+        UnavailableError: The peer does not answer.
+    """
+    try:
+        names = {str(name) for name in answer.get("evidence", ())}
+    except TypeError:
+        raise MalformedError("the node's list of evidence is not one") from None
+    with store.read() as tx:
+        known = {row.name for row in tx.federation.evidence()}
+        directory = registry.directory(tx)
+    if names <= known:
+        return []
+    found = []
+    for raw in _files(peer.get_json("/v1/evidence")):
+        try:
+            row = accept(store, directory, raw, now)
+        except (MalformedError, ProofError):
+            # A peer's word convicts nobody; nor does it stall what can be proved.
+            continue
+        if row.name not in known:
+            found.append(row.name)
+    return found
+
+
+def _files(answer: dict[str, Any]) -> list[bytes]:
+    try:
+        return [item["file"].encode() for item in answer["evidence"]]
+    except (KeyError, TypeError, AttributeError):
+        raise MalformedError("the node's list of evidence is not one") from None
 
 
 def _went_back(

@@ -23,9 +23,10 @@ from hub.errors import (
     ProofError,
     RefusedError,
     RollbackError,
+    UnavailableError,
 )
 from hub.feeds import append_all, erasure_targets
-from hub.gossip import heads_of, keep_cosignatures
+from hub.gossip import ShownHead, fetch_evidence, heads_of, keep_cosignatures
 from hub.model import REGISTRY, EntryName, origin_of
 from hub.peer import Mirror, Peer
 from hub.registry import Registry
@@ -52,12 +53,14 @@ Progress = Callable[[str, int, int], None]
 class Pulled:
     """What a pull brought: (feed, from, to), and what went wrong at which feed.
 
-    ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours).
+    ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours),
+    ``evidence`` the names of facts that convict somebody and were not known here.
     """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
     problems: dict[str, HubError] = field(default_factory=dict)
     lagging: dict[str, tuple[int, int]] = field(default_factory=dict)
+    evidence: list[str] = field(default_factory=list)
 
 
 def pull(
@@ -91,22 +94,14 @@ def pull(
         return result
     heads = heads_of(answer)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
-        if only is not None and name not in only:
-            continue
-        one = _Feed(store, registry, client, name, now, progress, known.get(name, 0))
-        try:
-            before, after = _undisturbed(one, heads[name].checkpoint)
-            keep_cosignatures(store, registry, name, heads[name], now)
-        except (HubError, KeysError) as error:
-            # One bad feed never stalls the others.
-            wrapped = error if isinstance(error, HubError) else _wrap(error)
-            result.problems[name] = wrapped
-            one.convict(wrapped)
-            continue
-        if after > before:
-            result.feeds.append((name, before, after))
-        if one.behind:
-            result.lagging[name] = one.behind
+        if only is None or name in only:
+            had = known.get(name, 0)
+            one = _Feed(store, registry, client, name, now, progress, had)
+            one.pull_into(result, heads[name])
+    try:
+        result.evidence = fetch_evidence(store, registry, client, answer, now)
+    except (MalformedError, UnavailableError) as error:
+        result.problems.setdefault("evidence", error)
     if not result.problems and only is None:
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
@@ -153,6 +148,22 @@ class _Feed:
         self.name, self.now, self.progress = name, now, progress
         self.known = known  # Our size before the peer was asked for its heads.
         self.behind: tuple[int, int] | None = None
+
+    def pull_into(self, result: Pulled, shown: ShownHead) -> None:
+        """Pull the feed and note what came of it."""
+        try:
+            before, after = _undisturbed(self, shown.checkpoint)
+            keep_cosignatures(self.store, self.registry, self.name, shown, self.now)
+        except (HubError, KeysError) as error:
+            # One bad feed never stalls the others.
+            wrapped = error if isinstance(error, HubError) else _wrap(error)
+            result.problems[self.name] = wrapped
+            self.convict(wrapped)
+            return
+        if after > before:
+            result.feeds.append((self.name, before, after))
+        if self.behind:
+            result.lagging[self.name] = self.behind
 
     def pull(self, raw: bytes) -> tuple[int, int]:
         """Bring the feed up to a checkpoint; return the sizes before and after."""

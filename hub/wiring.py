@@ -13,11 +13,14 @@ from hub.clock import Clock, SystemClock
 from hub.config import load_config
 from hub.directory import Directory, Pin
 from hub.errors import ConfigError, MisbehaviourError
+from hub.federation import Federation
+from hub.marks import Marks
 from hub.registry import Registry
 from hub.store.base import Store
 from hub.store.ledger import Ledger
 from hub.store.sqlite import SqliteStore
 from hub.tokens import Tokenizer
+from hub.witness import Witness
 from keys.ed25519 import Signer
 from keys.keyfile import read_key
 from keys.voprf import public_of
@@ -142,6 +145,19 @@ class Hub:
         fresh.write_bytes(error.evidence)
         # If we crash here, then the same fault found again writes it again.
         fresh.replace(path)
+
+    def federation(self) -> Federation:
+        """Return this node's side of the federation.
+
+        Raises:
+            KeyFileError: The witness key is missing, open to others, or sealed.
+        """
+        name = f"{self.registry.pin.alliance}/node/{self.name}"
+        marks, signer = Marks(self.folder / "private"), self.signer("witness")
+        witness = Witness(self.name, name, signer, self.store, marks)
+        return Federation(
+            self.name, self.store, self.registry, self.clock, witness, self.node_client
+        )
 
     def close(self) -> None:
         """Close connections and files."""

@@ -41,6 +41,7 @@ __all__ = [
     "check_not_frozen",
     "check_old",
     "fork_name",
+    "is_frozen",
     "keep",
     "lines_of",
     "others",
@@ -102,17 +103,22 @@ def fork_name(feed: str, public: bytes) -> str:
     return f"fork/{feed}/{public.hex()}"
 
 
+def is_frozen(tx: Transaction, directory: Directory, feed: str) -> bool:
+    """Tell whether the present log key of a feed is known to have forked it."""
+    home = directory.home(feed)
+    if home is None:
+        return False
+    name = fork_name(feed, home.public)
+    return any(row.name == name for row in tx.federation.evidence(feed))
+
+
 def check_not_frozen(tx: Transaction, directory: Directory, feed: str) -> None:
     """Refuse what would extend a feed whose present log key signed two histories.
 
     Raises:
         RefusedError: The feed is frozen (code ``frozen``).
     """
-    home = directory.home(feed)
-    if home is None:
-        return
-    name = fork_name(feed, home.public)
-    if any(row.name == name for row in tx.federation.evidence(feed)):
+    if is_frozen(tx, directory, feed):
         raise RefusedError(
             f"{feed} is frozen: its home signed two histories",
             code="frozen",

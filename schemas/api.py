@@ -11,12 +11,14 @@ from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, fields, validate
 
-from schemas.base import NAME, TOKEN_KEY, Base64, Number, OneOf, Word
+from schemas.base import NAME, TOKEN_KEY, Base64, Number, OneOf, Time, Word
 from schemas.registry import CLASSES
 
 __all__ = [
     "Checkpoints",
     "DirectoryAnswer",
+    "EvidenceList",
+    "EvidenceTaken",
     "Heads",
     "Health",
     "Problem",
@@ -50,6 +52,14 @@ def _named(value: fields.Field[Any]) -> fields.Dict:
     return fields.Dict(keys=fields.String(), values=value, required=True)
 
 
+def _lines() -> fields.List[Any]:
+    return fields.List(
+        _note(),
+        required=True,
+        metadata={"description": "Signature lines of other nodes, so far."},
+    )
+
+
 class WhoAmI(Answer):
     """``GET /v1/whoami``: the caller as this node sees it."""
 
@@ -73,12 +83,46 @@ class FeedHead(Answer):
     checkpoint = _note(
         required=True, metadata={"description": "A signed note (C2SP tlog-checkpoint)."}
     )
+    cosignatures = _lines()
+    frozen = fields.Boolean(
+        required=True,
+        metadata={"description": "Its home signed two histories; nothing is accepted."},
+    )
 
 
 class Heads(Answer):
     """``GET /v1/feeds``: the heads of all feeds, under one ETag."""
 
     feeds = fields.List(fields.Nested(FeedHead), required=True)
+    evidence = fields.List(
+        fields.String(),
+        required=True,
+        metadata={"description": "Names of what convicts somebody: /v1/evidence."},
+    )
+
+
+class EvidenceItem(Answer):
+    """One fact that convicts somebody, with the file that proves it."""
+
+    name = fields.String(required=True)
+    kind = OneOf(("fork", "repeated-batch", "witness-rollback"), required=True)
+    feed = _feed()
+    since = Time(required=True)
+    file = _note(required=True)
+
+
+class EvidenceList(Answer):
+    """``GET /v1/evidence``: everything that convicts somebody."""
+
+    evidence = fields.List(fields.Nested(EvidenceItem), required=True)
+
+
+class EvidenceTaken(Answer):
+    """``POST /v1/evidence``: what the evidence proves."""
+
+    name = fields.String(required=True)
+    kind = OneOf(("fork", "repeated-batch", "witness-rollback"), required=True)
+    feed = _feed()
 
 
 class Checkpoints(Answer):
@@ -102,10 +146,12 @@ class Receipt(Answer):
     checkpoint = _note(
         required=True, metadata={"description": "The home's signed note of that size."}
     )
-    cosignatures = fields.List(
-        _note(),
+    cosignatures = _lines()
+    quorum = Number(
+        0,
+        100,
         required=True,
-        metadata={"description": "Signature lines of other nodes, so far."},
+        metadata={"description": "How many other nodes' cosignatures are needed."},
     )
 
 

@@ -10,12 +10,14 @@ from flask import g, request
 from hub.access import ANONYMOUS, Caller, authenticate
 from hub.directory import Directory
 from hub.errors import ForkError, RefusedError, UnavailableError
+from hub.federation import Federation
 from hub.marks import Marks
 from hub.model import REGISTRY
-from hub.store.base import Transaction
+from hub.store.base import StoredHead, Transaction
 from hub.tlog.checkpoint import Checkpoint
 from hub.tlog.merkle import Frontier
 from hub.wiring import Hub
+from hub.witness import visible
 from keys.answers import Exchange, sign_answer
 from keys.ed25519 import Signer
 
@@ -32,6 +34,7 @@ class Serving:
         log_signer: The first key that signs checkpoints; None on a mirror.
         token_secrets: This node's shares of token keys, as of the start.
         request_signer: The key that signs answers to token requests.
+        federation: Its side of the federation; None on a mirror without keys.
     """
 
     hub: Hub
@@ -39,6 +42,7 @@ class Serving:
     log_signer: Signer | None
     token_secrets: dict[str, bytes] = field(default_factory=dict)
     request_signer: Signer | None = None
+    federation: Federation | None = None
     _log_keys: dict[bytes, Signer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -174,3 +178,14 @@ class Serving:
                 f"this node signed {feed} at {newest.size} twice, with two histories",
                 advice="Keep your checkpoint and tell the officers of the alliance.",
             )
+
+    def shown(self, tx: Transaction, feed: str) -> StoredHead | None:
+        """Return the head that the caller may see.
+
+        Nodes and the feed's own member see the newest, everybody else the newest that
+        the quorum cosigned: what only its home vouches for could still be split.
+        """
+        owner = str(g.caller.owner)
+        if owner.startswith("node/") or owner == f"member/{feed}":
+            return tx.heads.get(feed)
+        return visible(tx, self.hub.registry.directory(tx), feed)

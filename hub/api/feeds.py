@@ -13,15 +13,17 @@ from flask_smorest import Blueprint
 
 from hub.api import serving
 from hub.api.bodies import expect, read_line, read_rest
+from hub.api.federation import cosigned
 from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt, authorise, known_batch, publish
 from hub.model import REGISTRY, origin_of
-from hub.store.base import ReadRow, Transaction
+from hub.store.base import ReadRow, StoredHead, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
+from hub.witness import check_not_frozen, is_frozen, lines_of, others, quorum
 from keys.encoding import from_base64, parse_decimal, to_base64
 from keys.errors import EncodingError, KeysError
 
@@ -30,22 +32,30 @@ __all__ = ["blueprint"]
 blueprint = Blueprint("feeds", __name__, url_prefix="/v1/feeds", description=__doc__)
 NDJSON = "application/x-ndjson"
 FOREVER = "public, max-age=31536000, immutable"
+_PATIENCE = 5.0  # Seconds that a publisher waits for cosignatures.
 
 
 @blueprint.route("")
 @blueprint.response(200, description="All heads; one ETag over them.")
 def list_heads() -> Response:
     """All heads with their signed checkpoints."""
-    with serving().hub.store.read() as tx:
-        heads = tx.heads.all()
-    body = json.dumps(
-        {
-            "feeds": [
-                {"feed": feed, "size": h.size, "checkpoint": h.checkpoint.decode()}
-                for feed, h in heads.items()
-            ]
-        }
-    )
+    node = serving()
+    with node.hub.store.read() as tx:
+        directory = node.hub.registry.directory(tx)
+        shown = {feed: node.shown(tx, feed) for feed in tx.heads.all()}
+        feeds = [
+            {
+                "feed": feed,
+                "size": head.size,
+                "checkpoint": head.checkpoint.decode(),
+                "cosignatures": [c.decode() for c in lines_of(tx, feed, head.size)],
+                "frozen": is_frozen(tx, directory, feed),
+            }
+            for feed, head in shown.items()
+            if head is not None
+        ]
+        evidence = [row.name for row in tx.federation.evidence()]
+    body = json.dumps({"feeds": feeds, "evidence": evidence})
     answer = Response(body, content_type="application/json")
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
     answer.headers["Cache-Control"] = "no-cache"
@@ -68,6 +78,7 @@ def post_batch(feed: str) -> Response:
         raise NotHomeError(f"the home of {feed} is {home.node}", home=url)
     line = header.removesuffix(b"\n")
     with node.hub.store.read() as tx:
+        check_not_frozen(tx, directory, feed)
         node.check_not_behind(tx, feed, _newest_seen(feed, directory.alliance))
         known = known_batch(tx, feed, line)
         if known:
@@ -87,15 +98,59 @@ def post_batch(feed: str) -> Response:
 
 
 def _receipt(receipt: Receipt) -> Response:
-    serving().marks.note_log(receipt.feed, receipt.size)
+    """Show a stored batch to the peers, and answer with what they cosigned in time."""
+    node, feed = serving(), receipt.feed
+    node.marks.note_log(feed, receipt.size)
+    with node.hub.store.read() as tx:
+        # The quorum is that of the registry with this batch in it.
+        needed = quorum(node.hub.registry.directory(tx), feed)
+    if node.federation is not None:
+        patience = _PATIENCE if needed else 0
+        node.federation.announce(feed, receipt.checkpoint, want=needed, wait=patience)
+    return _answer(receipt, needed)
+
+
+@blueprint.route("/<feed>/receipts/<int:first>")
+@blueprint.response(200, description="The receipt of the batch at an index.")
+def get_receipt(feed: str, first: int) -> Response:
+    """The receipt of the batch whose header is at an index."""
+    node = serving()
+    with node.hub.store.read() as tx:
+        batch = tx.batches.at(feed, first)
+        head = node.shown(tx, feed)
+        if batch is None or head is None or batch.first != first:
+            raise RefusedError("there is no such batch", code="not-found")
+        if batch.stop > head.size:
+            raise RefusedError("the batch waits for its quorum", code="not-found")
+        size, checkpoint = tx.heads.checkpoints(feed, batch.stop, 1)[0]
+        needed = quorum(node.hub.registry.directory(tx), feed)
+    return _answer(Receipt(feed, first, size, checkpoint), needed)
+
+
+def _answer(receipt: Receipt, needed: int) -> Response:
+    """Return a receipt: 200 with the quorum, else 202 with the address of it."""
+    node, feed = serving(), receipt.feed
+    with node.hub.store.read() as tx:
+        directory = node.hub.registry.directory(tx)
+        rows = tx.heads.cosignatures(feed, receipt.size)
+    counted = {row.node for row in rows} & set(others(directory, feed))
     body = {
         "feed": receipt.feed,
         "first": receipt.first,
         "size": receipt.size,
         "checkpoint": receipt.checkpoint.decode(),
-        "cosignatures": [],
+        "cosignatures": [row.line.decode() for row in rows],
+        "quorum": needed,
     }
-    return Response(json.dumps(body), content_type="application/json")
+    whole = len(counted) >= needed
+    answer = Response(
+        json.dumps(body),
+        status=200 if whole else 202,
+        content_type="application/json",
+    )
+    if not whole:
+        answer.headers["Location"] = f"/v1/feeds/{feed}/receipts/{receipt.first}"
+    return answer
 
 
 def _newest_seen(feed: str, alliance: str) -> Checkpoint | None:
@@ -127,7 +182,7 @@ def _read_lines(header: bytes) -> list[bytes]:
 
 
 def _head_size(tx: Transaction, feed: str) -> int:
-    head = tx.heads.get(feed)
+    head: StoredHead | None = serving().shown(tx, feed)
     if head is None:
         raise RefusedError(f"there is no feed called {feed}", code="unknown-feed")
     return head.size
@@ -138,9 +193,10 @@ def _head_size(tx: Transaction, feed: str) -> int:
 def get_checkpoint(feed: str) -> Response:
     """The newest checkpoint (C2SP tlog-tiles)."""
     with serving().hub.store.read() as tx:
-        _head_size(tx, feed)
-        head = tx.heads.get(feed)
-    answer = Response(head.checkpoint, content_type="text/plain; charset=utf-8")
+        size = _head_size(tx, feed)
+        raw = tx.heads.checkpoints(feed, size, 1)[0][1]
+        raw = cosigned(raw, lines_of(tx, feed, size))
+    answer = Response(raw, content_type="text/plain; charset=utf-8")
     answer.headers["Cache-Control"] = "no-cache"
     return answer
 
@@ -234,8 +290,9 @@ def get_checkpoints(feed: str) -> Response:
     """Every checkpoint of size ``from`` or more, at most 1000."""
     limit = min(max(_number("limit", 1000), 1), 1000)
     with serving().hub.store.read() as tx:
-        _head_size(tx, feed)
-        notes = tx.heads.checkpoints(feed, _number("from", 0), limit)
+        size = _head_size(tx, feed)
+        found = tx.heads.checkpoints(feed, _number("from", 0), limit)
+        notes = [(s, raw) for s, raw in found if s <= size]
     body = json.dumps({"checkpoints": [raw.decode() for _, raw in notes]})
     return Response(body, content_type="application/json")
 
@@ -249,6 +306,7 @@ def get_proof(feed: str, index: int) -> Response:
         if index >= size:
             raise RefusedError(f"{feed} ends at {size}", code="out-of-range")
         path = prove_inclusion(index, size, tx.objects.hash_reader(feed, size))
-        raw = tx.heads.get(feed).checkpoint
+        raw = tx.heads.checkpoints(feed, size, 1)[0][1]
+        raw = cosigned(raw, lines_of(tx, feed, size))
     body = render_proof(TlogProof(index, tuple(path), raw))
     return Response(body, content_type="text/plain; charset=utf-8")

@@ -56,6 +56,7 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
         hub.signer("log"),
         hub.held_token_keys(),
         hub.signer("request") if has_key else None,
+        hub.federation() if hub.key_path("witness").exists() else None,
     )
     app = create_app(serving)
 
