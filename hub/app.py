@@ -7,7 +7,7 @@ from contextlib import suppress
 from flask import Flask, Response, request
 from flask_smorest import Api
 
-from hub.api import alliance, errors, federation, feeds
+from hub.api import alliance, errors, federation, feeds, metrics
 from hub.api.context import Serving
 from hub.tlog.batch import MAX_BYTES
 
@@ -36,6 +36,7 @@ def create_app(serving: Serving) -> Flask:
         feeds.blueprint,
         alliance.blueprint,
         federation.blueprint,
+        metrics.blueprint,
         alliance.health,
     )
     for blueprint in blueprints:

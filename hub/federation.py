@@ -85,18 +85,32 @@ class Federation:
 
     # -- mirroring -----------------------------------------------------------------
 
-    def sync(self, peer: str) -> Synced:
+    def sync(self, peer: str, *, until: int | None = None) -> Synced:
         """Pull a peer once, then cosign what is due.
+
+        Args:
+            peer: The peer's name.
+            until: The second after which nothing more is fetched.
 
         Raises:
             UnavailableError: The peer does not answer.
             MalformedError: Its list of heads is not one.
         """
         now = self.clock.now()
-        done = Synced(pull(self.store, self.registry, self.client(peer), now))
+        client = self.client(peer)
+        check = self._in_time(until)
+        done = Synced(pull(self.store, self.registry, client, now, progress=check))
         done.problems.update(done.pulled.problems)
         self.cosign_due(done)
         return done
+
+    def _in_time(self, until: int | None) -> Callable[[str, int, int], None]:
+        def check(feed: str, _done: int, _size: int) -> None:
+            # What was stored before stays; the next visit goes on from there.
+            if until is not None and self.clock.now() > until:
+                raise UnavailableError(f"{feed}: the visit takes too long")
+
+        return check
 
     def cosign_due(self, done: Synced) -> None:
         """Cosign every stored head that is not cosigned, or was an hour ago."""

@@ -36,11 +36,11 @@ TIDY_MINUTES = 10
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is done every so many minutes, shifted at random by some seconds."""
+    """What is done every so often, shifted at random by some seconds."""
 
     name: str
     run: Callable[[], None]
-    minutes: int
+    minutes: float
     jitter: int = 0
 
 
@@ -94,6 +94,8 @@ class Worker:
         self._failures = dict.fromkeys((job.name for job in jobs), 0)
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
+            # Every peer of a large alliance may be slow at the same time.
+            executors={"default": {"type": "threadpool", "max_workers": 32}},
             job_defaults={
                 "coalesce": True,
                 "max_instances": 1,
@@ -102,15 +104,30 @@ class Worker:
             },
         )
         for job in jobs:
-            self._scheduler.add_job(
-                self._run,
-                "interval",
-                args=[job],
-                id=job.name,
-                minutes=job.minutes,
-                jitter=job.jitter or None,
-                next_run_time=datetime.now(UTC),  # noqa: TID251 - The scheduler lives by the machine's time.
-            )
+            self.add(job)
+
+    def add(self, job: Job) -> None:
+        """Add a job, unless one of its name is there."""
+        if self._scheduler.get_job(job.name) is not None:
+            return
+        self._failures.setdefault(job.name, 0)
+        self._scheduler.add_job(
+            self._run,
+            "interval",
+            args=[job],
+            id=job.name,
+            seconds=round(job.minutes * 60),
+            jitter=job.jitter or None,
+            next_run_time=datetime.now(UTC),  # noqa: TID251 - The scheduler lives by the machine's time.
+        )
+
+    def names(self) -> set[str]:
+        """Return the names of all jobs."""
+        return {job.id for job in self._scheduler.get_jobs()}
+
+    def drop(self, name: str) -> None:
+        """Run a job no more; a run that is under way ends."""
+        self._scheduler.remove_job(name)
 
     def start(self) -> None:
         """Start; every job runs at once, then on its schedule."""

@@ -54,13 +54,15 @@ class Pulled:
     """What a pull brought: (feed, from, to), and what went wrong at which feed.
 
     ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours),
-    ``evidence`` the names of facts that convict somebody and were not known here.
+    ``evidence`` the names of facts that convict somebody and were not known here;
+    ``answered`` is False when the peer said that it had nothing new.
     """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
     problems: dict[str, HubError] = field(default_factory=dict)
     lagging: dict[str, tuple[int, int]] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
+    answered: bool = True
 
 
 def pull(
@@ -91,6 +93,7 @@ def pull(
         known = {feed: head.size for feed, head in tx.heads.all().items()}
     answer, etag = client.heads(etag)
     if answer is None:
+        result.answered = False
         return result
     heads = heads_of(answer)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):

@@ -137,6 +137,13 @@ class Worker(StrictSchema):
     jitter_seconds = _number(60, 0, 3600)
 
 
+class Federation(StrictSchema):
+    """How often a node syncs with each of its peers."""
+
+    sync_seconds = _number(60, 1, 24 * 3600)
+    jitter_seconds = _number(10, 0, 3600)
+
+
 class Alerts(StrictSchema):
     """Where alerts go."""
 
@@ -158,6 +165,7 @@ ConfigSchema: type[Schema] = StrictSchema.from_dict(
             "server": Server,
             "storage": Storage,
             "worker": Worker,
+            "federation": Federation,
             "alerts": Alerts,
         }.items()
     },

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 
-from flask import Response, request
+from flask import Response, g, request
 from flask_smorest import Blueprint
 
 from hub.api import serving
 from hub.conviction import accept
 from hub.errors import MalformedError, RefusedError
 from hub.model import render_time
+from hub.peering import alarms, peerings
 from hub.tlog.evidence import MAX_BYTES as MAX_EVIDENCE
 from hub.tlog.submission import MAX_BYTES, parse_submission
 from hub.witness import SizeConflictError, visible
@@ -101,4 +102,20 @@ def post_evidence() -> Response:
     raw = request.stream.read(MAX_EVIDENCE + 1)
     row = accept(node.hub.store, node.directory(), raw, node.hub.clock.now())
     body = {"name": row.name, "kind": row.kind, "feed": row.feed}
+    return Response(json.dumps(body), content_type="application/json")
+
+
+@blueprint.route("/peers")
+@blueprint.response(200, description="Every other node as this one sees it; alarms.")
+def list_peers() -> Response:
+    """Lag, last success, last error and cosigned heads of every other node."""
+    node = serving()
+    if not g.caller.owner:
+        raise RefusedError("the request is not signed", code="unauthenticated")
+    federation = node.federation
+    known = peerings(federation) if federation else []
+    body = {
+        "peers": [peer.to_json(node.hub.clock.now()) for peer in known],
+        "alarms": list(alarms(federation)) if federation else [],
+    }
     return Response(json.dumps(body), content_type="application/json")

@@ -6,12 +6,15 @@ import json
 import logging
 import signal
 import threading
+from functools import partial
 
 import click
 
 from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import hub_of
 from hub.cli.pulling import pull_once, worst
+from hub.errors import HubError
+from hub.peering import alarms, visit
 from hub.scheduler import Job, Worker, leased, tidy
 from hub.wiring import Hub
 
@@ -37,6 +40,8 @@ def worker(context: click.Context, once: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     running = Worker(hub, jobs)
+    if hub.role == "node":
+        running.add(Job("peers", lambda: _keep_peers(hub, running), 1))
     running.start()
     stop.wait()
     log.info("stopping")
@@ -57,6 +62,34 @@ def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
             )
         )
     return jobs
+
+
+def _keep_peers(hub: Hub, running: Worker) -> None:
+    """Have one job for every peer that the registry names now."""
+    federation, settings = hub.federation(), hub.config["federation"]
+    wanted = {f"peer-{peer}": peer for peer in federation.peers()}
+    for name, peer in wanted.items():
+        seconds, jitter = settings["sync_seconds"], settings["jitter_seconds"]
+        run = partial(_visit, hub, peer)
+        running.add(Job(name, run, seconds / 60, min(jitter, seconds)))
+    for name in running.names() - set(wanted):
+        if name.startswith("peer-"):
+            running.drop(name)
+    for alarm in alarms(federation):
+        log.warning("ALARM %s", alarm)
+
+
+def _visit(hub: Hub, peer: str) -> None:
+    """Sync with one peer; it notes itself what went wrong, and when to try again."""
+    try:
+        done = visit(hub.federation(), peer)
+    except HubError as error:
+        log.warning("%s: %s %s", peer, error, error.advice)
+        return
+    for feed, start, stop in done.pulled.feeds if done else ():
+        log.info("%s: %s: %d → %d", peer, feed, start, stop)
+    for feed, problem in done.problems.items() if done else ():
+        log.warning("%s: %s: %s %s", peer, feed, problem, problem.advice)
 
 
 def _pull(hub: Hub, *, as_json: bool) -> None:
