@@ -8,6 +8,7 @@ seconds: ``2026-11-24T08:00:00Z``.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import secrets
 from collections.abc import Callable
@@ -30,6 +31,7 @@ __all__ = [
     "origin_of",
     "parse_time",
     "render_time",
+    "render_tombstone",
 ]
 
 REGISTRY = "registry"
@@ -129,3 +131,15 @@ def new_case_id(rng: Rng = secrets.token_bytes) -> str:
 def new_salt(rng: Rng = secrets.token_bytes) -> str:
     """Return 128 random bits in base64."""
     return to_base64(rng(16))
+
+
+def render_tombstone(index: int, digest: bytes, by: str) -> bytes:
+    """Return what is served in the place of an erased line, without a newline.
+
+    Args:
+        index: Where the line stood.
+        digest: The item of the log, which stays.
+        by: The entry that ordered it, empty when nobody did.
+    """
+    body = {"kind": "tombstone", "index": index, "digest": to_base64(digest), "by": by}
+    return json.dumps(body, separators=(",", ":")).encode()

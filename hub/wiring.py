@@ -25,7 +25,7 @@ from keys.ed25519 import Signer
 from keys.keyfile import read_key
 from keys.voprf import public_of
 
-__all__ = ["Hub", "build_hub"]
+__all__ = ["Hub", "build_hub", "read_pin"]
 
 
 @dataclass(frozen=True)
@@ -176,6 +176,22 @@ class Hub:
         return held
 
 
+def read_pin(folder: Path, config: dict[str, dict[str, Any]]) -> Pin:
+    """Return the alliance's pin of a folder.
+
+    Raises:
+        ConfigError: There is none.
+        MalformedError: It is none.
+    """
+    try:
+        return Pin.parse((folder / config["alliance"]["pin"]).read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"the pin file cannot be read: {error}",
+            advice="Ask an officer for the alliance's pin file.",
+        ) from None
+
+
 def build_hub(folder: Path, clock: Clock | None = None, *, create: bool = False) -> Hub:
     """Return the hub of a folder.
 
@@ -183,12 +199,6 @@ def build_hub(folder: Path, clock: Clock | None = None, *, create: bool = False)
         ConfigError: The folder has no configuration, pin or database.
     """
     config = load_config(folder)
-    try:
-        pin = Pin.parse((folder / config["alliance"]["pin"]).read_text())
-    except OSError as error:
-        raise ConfigError(
-            f"the pin file cannot be read: {error}",
-            advice="Ask an officer for the alliance's pin file.",
-        ) from None
+    pin = read_pin(folder, config)
     store = SqliteStore(folder / config["storage"]["path"], create=create)
     return Hub(folder, config, clock or SystemClock(), store, Registry(pin))

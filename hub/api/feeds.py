@@ -16,7 +16,7 @@ from hub.api.bodies import expect, read_line, read_rest
 from hub.api.federation import cosigned
 from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt, authorise, known_batch, publish
-from hub.model import REGISTRY, origin_of
+from hub.model import REGISTRY, origin_of, render_tombstone
 from hub.store.base import ReadRow, StoredHead, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -24,7 +24,7 @@ from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
 from hub.witness import check_not_frozen, is_frozen, lines_of, others, quorum
-from keys.encoding import from_base64, parse_decimal, to_base64
+from keys.encoding import from_base64, parse_decimal
 from keys.errors import EncodingError, KeysError
 
 __all__ = ["blueprint"]
@@ -275,13 +275,7 @@ def _shown(
         if by is None and line.raw is not None:
             yield line.raw + b"\n"
             continue
-        body = {
-            "kind": "tombstone",
-            "index": line.index,
-            "digest": to_base64(line.digest),
-            "by": by or "",
-        }
-        yield json.dumps(body, separators=(",", ":")).encode() + b"\n"
+        yield render_tombstone(line.index, line.digest, by or "") + b"\n"
 
 
 @blueprint.route("/<feed>/checkpoints")

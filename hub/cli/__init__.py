@@ -24,6 +24,7 @@ from hub.cli import (
     pulling,
     screen,
     setup,
+    storage,
     watch,
     worker,
 )
@@ -53,6 +54,7 @@ _MODULES = (
     alliance,
     node,
     peers,
+    storage,
     publish,
     pulling,
     watch,

@@ -1,11 +1,10 @@
-"""The operator's commands: serve, back up, restore, access, doctor."""
+"""The operator's commands: serve, access, doctor."""
 
 from __future__ import annotations
 
 import ipaddress
 import logging
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import click
@@ -91,59 +90,6 @@ def _delete_due(hub: Any) -> None:
         logging.getLogger("hub").info("deleted %d erased lines", count)
 
 
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@click.pass_context
-def backup(context: click.Context, file: Path) -> None:
-    """Write a consistent copy of the database while the node runs."""
-    hub_of(context).store.backup(file)
-    emit(context, {"backup": str(file)}, [f"Wrote {file}."])
-
-
-@click.command()
-@click.argument("file", type=click.Path(path_type=Path, exists=True))
-@click.option(
-    "--from-mirror",
-    "mirror",
-    type=click.Path(path_type=Path, exists=True),
-    help="A member's hub.db that has what the backup lacks.",
-)
-@click.pass_context
-def restore(context: click.Context, file: Path, mirror: Path | None) -> None:
-    """Put a backup in the place of the database, while the node is stopped."""
-    import shutil
-
-    from hub.config import load_config
-    from hub.store.locks import hold_server_lock
-    from hub.store.sqlite import SqliteStore
-    from hub.sync import Mirror, pull
-
-    folder = folder_of(context)
-    database = folder / load_config(folder)["storage"]["path"]
-    hold_server_lock(database)
-    # If we crash here, the old database is there still, under its name or as .before.
-    fresh = database.with_suffix(".restored")
-    shutil.copy(file, fresh)
-    SqliteStore(fresh).check()
-    for path in (database, *(database.with_name(database.name + s) for s in _SIDE)):
-        if path.exists():
-            path.replace(path.with_name(path.name + ".before"))
-    for suffix in _SIDE:
-        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
-    fresh.replace(database)
-    text = [f"Restored {file}; the former database is kept as {database}.before."]
-    if mirror is not None:
-        hub = hub_of(context)
-        peer = Mirror(SqliteStore(mirror), str(mirror))
-        found = pull(hub.store, hub.registry, peer, hub.clock.now())
-        text += [f"{f}: {a} → {b} from the mirror" for f, a, b in found.feeds]
-        text += [f"{f}: {p}" for f, p in found.problems.items()]
-    emit(context, {"restored": str(file)}, text)
-
-
-_SIDE = ("-wal", "-shm")
-
-
 @click.group()
 def access() -> None:
     """Bearer tokens of this node: read-only, for scripts."""
@@ -219,4 +165,4 @@ def doctor(context: click.Context) -> None:
     emit(context, {"ok": True, "whole_token_keys": whole}, lines)
 
 
-COMMANDS = (serve, backup, restore, access, doctor)
+COMMANDS = (serve, access, doctor)

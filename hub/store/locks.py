@@ -1,6 +1,6 @@
-"""Locks between processes of one machine: one server, and, rarely, one writer.
+"""Locks between processes of one machine: one server, who uses a file, one writer.
 
-Both are ``flock`` on a file beside the database, never on the database itself, whose
+All are ``flock`` on a file beside the database, never on the database itself, whose
 own locks SQLite would lose. The kernel releases them when the last process that
 inherited the open file ends, however it ends.
 """
@@ -11,8 +11,9 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from hub.errors import UnavailableError
@@ -24,6 +25,7 @@ _PAUSE = 0.005  # Seconds; a commit takes about as long.
 
 # A lock whose file object is collected is no lock, so the open files are kept here.
 _held: dict[Path, int] = {}
+_alone: set[Path] = set()
 
 
 def hold_server_lock(path: Path) -> None:
@@ -56,6 +58,64 @@ def release_server_lock(path: Path) -> None:
     descriptor = _held.pop(path.resolve(), None)
     if descriptor is not None:
         os.close(descriptor)
+
+
+def use(path: Path) -> Callable[[], None]:
+    """Say that this process uses the database at ``path``; return what ends that.
+
+    Users do not exclude each other, only who would put another file in its place:
+    whoever has it open would go on with the former one, unnoticed. Where no file can
+    be made beside the database, nobody can replace it either.
+
+    Raises:
+        UnavailableError: It is being replaced (code ``being-replaced``).
+    """
+    if path.resolve() in _alone:
+        return lambda: None
+    try:
+        descriptor = os.open(_users(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return lambda: None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise UnavailableError(
+            f"{path} is being replaced.",
+            code="being-replaced",
+            advice="Try again when the other command is done.",
+        ) from error
+    return partial(os.close, descriptor)
+
+
+@contextmanager
+def claim_alone(path: Path) -> Iterator[None]:
+    """Be the only one that works with the database at ``path``.
+
+    Raises:
+        UnavailableError: Somebody uses it (code ``in-use``).
+    """
+    descriptor = _open(_users(path))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise UnavailableError(
+            f"Another command uses {path}.",
+            code="in-use",
+            advice="Stop `hub worker` and other commands of this folder first.",
+        ) from error
+    _alone.add(path.resolve())
+    try:
+        yield
+    finally:
+        _alone.discard(path.resolve())
+        os.close(descriptor)
+
+
+def _users(path: Path) -> Path:
+    place = path.resolve()
+    return place.with_name(place.name + ".users")
 
 
 @contextmanager

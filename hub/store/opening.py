@@ -23,9 +23,12 @@ __all__ = [
     "BUSY_SECONDS",
     "check_integrity",
     "connect",
+    "copy_of",
     "copy_to",
     "migrate",
     "prepare",
+    "put_in_place",
+    "remove",
 ]
 
 BUSY_SECONDS = 30
@@ -149,19 +152,95 @@ def copy_to(source: sqlite3.Connection, target: Path) -> None:
     with translated():
         partial.unlink(missing_ok=True)
     _make_file(partial)
-    with translated(), closing(sqlite3.connect(partial)) as copy:
-        source.backup(copy)
-        # One file instead of three; the first hub that opens it switches back.
-        copy.execute("PRAGMA journal_mode = DELETE")
-        check_integrity(copy)
-    # If we crash here, then a `.partial` file stays, which nothing takes for a
-    # backup and the next backup replaces.
+    try:
+        with translated(), closing(sqlite3.connect(partial)) as copy:
+            source.backup(copy)
+            # One file instead of three; the first hub that opens it switches back.
+            copy.execute("PRAGMA journal_mode = DELETE")
+            check_integrity(copy)
+        # If we crash here, then a `.partial` file stays, which nothing takes for a
+        # backup and the next backup replaces.
+        with translated():
+            _sync(partial)
+            os.link(partial, target)
+            # If we crash here, then the backup is whole and has two names.
+    finally:
+        # A copy that failed must not fill the disk.
+        with translated():
+            partial.unlink(missing_ok=True)
     with translated():
-        _sync(partial)
-        os.link(partial, target)
-        # If we crash here, then the backup is whole and has two names.
-        partial.unlink()
         _sync(target.parent)
+
+
+def copy_of(source: Path, target: Path) -> None:
+    """Copy a database that nobody need have open, and bring the copy up to date.
+
+    Raises:
+        ConfigError: ``source`` is missing, foreign or of a newer hub.
+        RefusedError: ``target`` exists.
+        UnavailableError: It is damaged, or the copy could not be written.
+    """
+    if not source.exists():
+        prepare(source, create=False)
+    with closing(connect(source)) as connection:
+        version = _check_ours(connection, source)
+        if version > len(names()):
+            _check_version(version, source)
+        # A copy would hide what is damaged in the original.
+        check_integrity(connection)
+        copy_to(connection, target)
+    migrate(target)
+
+
+def put_in_place(fresh: Path, database: Path) -> Path | None:
+    """Give a closed, whole file the name of a database; return where that one is kept.
+
+    The former database keeps a second name, with its journal beside it. Nobody may
+    have either open.
+
+    Raises:
+        UnavailableError: The disk or the folder refuses; the former one stands.
+    """
+    with translated():
+        kept = _keep(database)
+        # If we crash here, then the former database stands and has two names.
+        for suffix in _SIDE:
+            database.with_name(database.name + suffix).unlink(missing_ok=True)
+        # If we crash here, then it stands without a journal. It was emptied before,
+        # unless the file was too damaged for that; the second name has it beside it.
+        fresh.replace(database)
+        _sync(database.parent)
+    return kept
+
+
+_SIDE = ("-wal", "-shm")
+
+
+def _keep(database: Path) -> Path | None:
+    """Give a database and its journal further names that are not taken yet."""
+    if not database.exists():
+        return None
+    number, kept = 1, database.with_name(database.name + ".before")
+    while kept.exists():
+        number += 1
+        kept = database.with_name(f"{database.name}.before{number}")
+    journal = database.with_name(database.name + "-wal")
+    if journal.exists():
+        os.link(journal, kept.with_name(kept.name + "-wal"))
+    os.link(database, kept)
+    _sync(database.parent)
+    return kept
+
+
+def remove(path: Path) -> None:
+    """Remove a database that nobody has open, with what lies beside it.
+
+    Raises:
+        UnavailableError: The folder refuses.
+    """
+    with translated():
+        for suffix in ("", *_SIDE, ".users", ".writer", ".partial"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _make_file(path: Path) -> None:

@@ -8,6 +8,7 @@ that began by reading could not be promoted and would fail at once.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -16,7 +17,7 @@ from hub.errors import UnavailableError
 from hub.store import engine, opening
 from hub.store.engine import sqlite3
 from hub.store.index import SqliteIndex
-from hub.store.locks import writer_turn
+from hub.store.locks import use, writer_turn
 from hub.store.pool import Pool
 from hub.store.session import Session, translated
 from hub.store.sqlite_batches import SqliteBatches, SqliteErasures
@@ -59,6 +60,8 @@ class SqliteStore:
     def __init__(self, path: Path, *, create: bool = False):
         self.path = path
         opening.prepare(path, create=create)
+        # Also let go of when nobody refers to the store any more.
+        self._let_go = weakref.finalize(self, use(path))
         self._pool = Pool(lambda: opening.connect(path), opening.BUSY_SECONDS)
         # A hub that stopped before it emptied the journal of erased lines does so
         # at its next start.
@@ -174,6 +177,7 @@ class SqliteStore:
     def close(self) -> None:
         """Let go of the file; open transactions of other threads must be over."""
         self._pool.close()
+        self._let_go()
 
 
 def _commit(connection: sqlite3.Connection, session: Session) -> None:
