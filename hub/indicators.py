@@ -17,13 +17,23 @@ fast, and a test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from hub.model import EntryName, parse_time
 
-__all__ = ["Listed", "Outlook", "Row", "derive"]
+__all__ = [
+    "Ended",
+    "Fate",
+    "Listed",
+    "Outlook",
+    "Reported",
+    "Row",
+    "derive",
+    "follow",
+    "why_ended",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +71,78 @@ class Outlook:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One report, and the index of the withdrawal that ended it first."""
+
+    name: EntryName
+    valid_until: int
+    ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one report: ``withdrawn`` is the reason that was given."""
+
+    name: EntryName
+    valid_until: int = 0
+    withdrawn: str | None = None
+    erased: bool = False
+    void: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether nothing but time and registry can make it inactive."""
+        return self.withdrawn is None and not self.erased and not self.void
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Why a member lists a token no more.
+
+    ``why`` is ``erased``, ``key-closed``, ``withdrawn`` (then ``reason`` is the word of
+    the withdrawal), ``member-left``, ``suspended`` or ``expired``.
+    """
+
+    entry: EntryName
+    why: str
+    reason: str | None = None
+
+
+def why_ended(known: EntryName, fates: Sequence[Fate], outlook: Outlook) -> Ended:
+    """Return why a member's reports on a token are not active any more.
+
+    Args:
+        known: The report that was known to be active.
+        fates: Every report of that member on that token, oldest first, the known one
+            among them.
+        outlook: Time, suspensions, departures.
+    """
+    own = next(f for f in fates if f.name == known)
+    if own.erased:
+        return Ended(known, "erased")
+    if own.void:
+        return Ended(known, "key-closed")
+    if own.withdrawn is not None:
+        return Ended(known, "withdrawn", own.withdrawn)
+    # It may have been renewed; then the newest report that counts decides.
+    newest = [f for f in fates if f.counts][-1]
+    if newest.name.feed in outlook.gone:
+        return Ended(newest.name, "member-left")
+    if outlook.suspended.get(newest.name, 0) > outlook.now:
+        return Ended(newest.name, "suspended")
+    if newest.valid_until > outlook.now:
+        raise AssertionError("the member still lists the token")
+    return Ended(newest.name, "expired")
+
+
 @dataclass(slots=True)
 class Row:
-    """A report or dispute with what became of it."""
+    """A report or dispute, and the index of the withdrawal that ended it first."""
 
     name: EntryName
     entry: Mapping[str, Any]
-    ended: bool = False
+    ended: int | None = None
 
 
 def derive(
@@ -85,34 +160,46 @@ def derive(
     reports: list[Row] = []
     disputes: list[Row] = []
     for feed, entries in feeds.items():
-        own: list[Row] = []
-        for index, entry in entries:
-            name = EntryName(feed, index)
-            if entry["kind"] == "withdrawal":
-                _withdraw(own, entry)
-            elif entry["kind"] in ("report", "dispute") and name not in erased:
-                own.append(Row(name, entry))
+        own = follow(feed, entries, erased)
         reports += [r for r in own if r.entry["kind"] == "report"]
-        disputes += [r for r in own if r.entry["kind"] == "dispute" and not r.ended]
+        disputes += [r for r in own if r.entry["kind"] == "dispute" and r.ended is None]
     return _listings(reports, _disputed(reports, disputes, outlook), outlook)
 
 
-def _withdraw(own: list[Row], entry: Mapping[str, Any]) -> None:
+def follow(
+    feed: str,
+    entries: Iterable[tuple[int, Mapping[str, Any]]],
+    erased: frozenset[EntryName] = frozenset(),
+) -> list[Row]:
+    """Return the reports and disputes of a feed, and what withdrew them."""
+    own: list[Row] = []
+    for index, entry in entries:
+        name = EntryName(feed, index)
+        if entry["kind"] == "withdrawal":
+            _withdraw(own, index, entry)
+        elif entry["kind"] in ("report", "dispute") and name not in erased:
+            own.append(Row(name, entry))
+    return own
+
+
+def _withdraw(own: list[Row], index: int, entry: Mapping[str, Any]) -> None:
+    for row in own:
+        if row.ended is None and _withdraws(own, entry, row):
+            row.ended = index
+
+
+def _withdraws(own: list[Row], entry: Mapping[str, Any], row: Row) -> bool:
+    """Tell whether a withdrawal ends a row."""
     if "case" in entry:
-        for row in own:
-            row.ended |= row.entry.get("case") == entry["case"]
-        return
+        return bool(row.entry.get("case") == entry["case"])
     name = EntryName.parse(entry["entry"])
+    if row.name == name:
+        return True
     target = next((r for r in own if r.name == name), None)
-    if target is None:
-        return
-    target.ended = True
-    if target.entry["kind"] == "report":
-        for row in own:
-            same = all(
-                row.entry.get(k) == target.entry[k] for k in ("kind", "case", "token")
-            )
-            row.ended |= same and row.name.index < name.index
+    if target is None or target.entry["kind"] != "report":
+        return False
+    same = all(row.entry.get(k) == target.entry[k] for k in ("kind", "case", "token"))
+    return same and row.name.index < name.index
 
 
 def _group(row: Row) -> tuple[str, str, str]:
@@ -138,7 +225,7 @@ def _listings(
 ) -> dict[str, list[Listed]]:
     latest: dict[tuple[str, str], Row] = {}
     for row in reports:
-        if not row.ended:
+        if row.ended is None:
             latest[row.entry["token"], row.name.feed] = row
     result: dict[str, list[Listed]] = {}
     for (token, _), row in sorted(latest.items()):

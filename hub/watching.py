@@ -14,13 +14,15 @@ from itertools import islice
 from typing import Any
 
 from hub.directory import Directory
-from hub.indicators import Listed, Outlook
+from hub.feeds import void_ranges
+from hub.indicators import Ended, Fate, Listed, Outlook, why_ended
 from hub.interop.tables import Row
-from hub.model import render_time
-from hub.screening import Refs, describe
-from hub.store.base import Store
+from hub.model import EntryName, render_time
+from hub.screening import Refs, describe, outlook_of
+from hub.store.base import Store, Transaction
 from hub.store.watching import Change, Listing, Watched, Watching
 from hub.tokens import Tokenizer
+from schemas.fast import read_line
 from schemas.identifiers import variants
 
 __all__ = ["Added", "active_keys", "news", "watch"]
@@ -98,7 +100,8 @@ def active_keys(directory: Directory) -> list[str]:
 def news(
     store: Store,
     watching: Watching,
-    outlook: Outlook,
+    directory: Directory,
+    now: int,
     *,
     ways: Sequence[str],
     refs: Refs,
@@ -109,7 +112,8 @@ def news(
     Args:
         store: The mirror, its index up to date.
         watching: The watch list.
-        outlook: Time, suspensions, departures.
+        directory: As of the mirror's registry.
+        now: The time.
         ways: How alerts are delivered.
         refs: Own references of own reports.
         new_id: Names each alert, so that its receiver can tell a repetition.
@@ -118,15 +122,17 @@ def news(
         The alerts: begins before ends, each by reference.
     """
     changes: list[Change] = []
+    outlook = outlook_of(directory, now)
     with store.read() as tx:
+        reasons = _Reasons(tx, directory, outlook)
         for watched, standing in watching.parts():
             found = tx.index.lookup([w.token for w in watched], outlook)
-            changes += _compare(watched, standing, found, refs)
+            changes += _compare(watched, standing, found, refs, reasons)
     changes.sort(key=lambda c: (c.ended, c.listing.ref, c.listing.entry))
     for change in changes:
         if change.alert is not None:
-            change.alert.update(id=new_id(), at=render_time(outlook.now))
-    return watching.note(changes, ways, outlook.now)
+            change.alert.update(id=new_id(), at=render_time(now))
+    return watching.note(changes, ways, now)
 
 
 def _compare(
@@ -134,6 +140,7 @@ def _compare(
     standing: list[Listing],
     found: dict[bytes, list[Listed]],
     refs: Refs,
+    reasons: _Reasons,
 ) -> Iterator[Change]:
     """Yield what changed in a part of the watch list."""
     before = {(s.token, s.ref, s.member): s for s in standing}
@@ -147,7 +154,9 @@ def _compare(
             elif old != now:
                 yield Change(now, None)
     for listing in before.values():
-        yield Change(listing, _end(listing), ended=True)
+        ended = reasons.of(listing)
+        if ended is not None:
+            yield Change(listing, _end(listing, ended), ended=True)
 
 
 def _begin(listing: Listing, listed: Listed, refs: Refs) -> Alert:
@@ -161,11 +170,55 @@ def _begin(listing: Listing, listed: Listed, refs: Refs) -> Alert:
     }
 
 
-def _end(listing: Listing) -> Alert:
+def _end(listing: Listing, ended: Ended) -> Alert:
     return {
         "alert": "ended",
         "ref": listing.ref,
         "match": listing.match,
         "member": listing.member,
-        "entry": listing.entry,
+        "entry": str(ended.entry),
+        "why": ended.why,
+        **({"reason": ended.reason} if ended.reason else {}),
     }
+
+
+class _Reasons:
+    """Finds in the mirror why listings ended."""
+
+    def __init__(self, tx: Transaction, directory: Directory, outlook: Outlook):
+        self._tx, self._directory, self._outlook = tx, directory, outlook
+        self._void: dict[str, list[range]] = {}
+
+    def of(self, listing: Listing) -> Ended | None:
+        """Return why a listing ended, or None if this mirror cannot know yet.
+
+        A mirror that was restored from a copy is behind what was alerted; nothing of
+        that ended, and the next pull brings it back.
+        """
+        known = EntryName.parse(listing.entry)
+        if known.index >= self._tx.index.size(known.feed):
+            return None
+        reports = self._tx.index.reports_of(known.feed, listing.token)
+        fates = [
+            Fate(r.name, r.valid_until, self._reason(known.feed, r.ended))
+            for r in reports
+        ]
+        if known not in {f.name for f in fates}:
+            fates.insert(0, self._gone(known))
+        return why_ended(known, fates, self._outlook)
+
+    def _gone(self, name: EntryName) -> Fate:
+        """Return the fate of a report that does not count any more."""
+        spans = self._void.get(name.feed)
+        if spans is None:
+            spans = void_ranges(self._tx, self._directory, name.feed)
+            self._void[name.feed] = spans
+        void = any(name.index in span for span in spans)
+        return Fate(name, erased=not void, void=void)
+
+    def _reason(self, feed: str, withdrawal: int | None) -> str | None:
+        if withdrawal is None:
+            return None
+        line = next(self._tx.objects.lines(feed, withdrawal, withdrawal + 1))
+        entry = read_line(line.raw)[0] if line.raw is not None else None
+        return str((entry or {}).get("reason", "other"))

@@ -10,7 +10,7 @@ from typing import Any
 from hub.delivery import Undelivered, deliver, ways_of
 from hub.errors import UnavailableError
 from hub.model import render_time
-from hub.screening import outlook_of, refs_of
+from hub.screening import refs_of
 from hub.store.ledger import Ledger
 from hub.store.locks import turn
 from hub.store.watching import Watching
@@ -45,9 +45,14 @@ class Desk:
     def note_news(self) -> None:
         """Note what began and ended on the watch list."""
         hub = self.hub
-        outlook = outlook_of(hub.directory(), hub.clock.now())
-        refs = refs_of(self.ledger, hub.name)
-        news(hub.store, self.watching, outlook, ways=self.names, refs=refs)
+        news(
+            hub.store,
+            self.watching,
+            hub.directory(),
+            hub.clock.now(),
+            ways=self.names,
+            refs=refs_of(self.ledger, hub.name),
+        )
 
     def outdated(self) -> str:
         """Return what to say of sellers that must be added again, or nothing."""
@@ -108,9 +113,17 @@ def _listed(alert: Alert) -> str:
 
 
 def _ended(alert: Alert) -> str:
-    return (
-        f"ENDED {alert['ref']}: {alert['member']} no longer lists it ({alert['entry']})"
-    )
+    why = _WHY[alert["why"]].format(reason=alert.get("reason"))
+    who = f"{alert['ref']}: {alert['member']} lists it no more"
+    return f"ENDED {who}: {alert['entry']} {why}"
 
 
+_WHY = {
+    "withdrawn": "was withdrawn ({reason})",
+    "erased": "was erased",
+    "key-closed": "is void, as its key was closed",
+    "member-left": "counts no more, as its member left",
+    "suspended": "was suspended by the officers",
+    "expired": "expired",
+}
 _SENTENCES = {"listed": _listed, "ended": _ended}

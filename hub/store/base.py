@@ -41,7 +41,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
-from hub.indicators import Listed, Outlook
+from hub.indicators import Listed, Outlook, Reported
 from hub.store.federation_port import EvidenceRow, Federation, Witnessed
 from hub.store.node_port import NodeState
 from hub.store.records import (
@@ -296,6 +296,13 @@ class Index(Protocol):
         self, tokens: Sequence[bytes], outlook: Outlook
     ) -> dict[bytes, list[Listed]]:
         """Return the active reports of each token that has any."""
+        ...
+
+    def reports_of(self, feed: str, token: bytes) -> list[Reported]:
+        """Return every report of a member on a token, oldest first.
+
+        Those that were withdrawn too, and none under a standing erasure.
+        """
         ...
 
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:

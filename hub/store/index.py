@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hub.indicators import Listed, Outlook, derive
+from hub.indicators import Listed, Outlook, Reported, derive, follow
 from hub.model import EntryName, parse_time
 from hub.store.session import Session
 from keys.encoding import from_base64, to_base64
@@ -20,6 +20,12 @@ __all__ = ["MemoryIndex", "SqliteIndex"]
 
 Entries = Iterable[tuple[int, Mapping[str, Any]]]
 _CHUNK = 400
+# The first withdrawal of one report that ends r, unless that report was erased since.
+_ENDED_BY_ENTRY = """SELECT min(w.withdrawn) FROM reports w WHERE w.token = r.token
+    AND w.feed = r.feed AND w."case" = r."case" AND w.entry >= r.entry
+    AND w.withdrawn IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = w.feed
+        AND e.entry = w.entry AND NOT e.voided)"""
 _STANDS = """r.ended IS NULL
     AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
         AND e.entry = r.entry AND NOT e.voided)
@@ -96,7 +102,8 @@ class SqliteIndex:
             return
         for statement in (
             "UPDATE disputes SET ended = ? WHERE feed = ? AND entry = ?",
-            "UPDATE reports SET withdrawn = ? WHERE feed = ? AND entry = ?",
+            """UPDATE reports SET withdrawn = coalesce(withdrawn, ?)
+            WHERE feed = ? AND entry = ?""",
         ):
             self._session.run(statement, (index, feed, target.index))
 
@@ -155,6 +162,25 @@ class SqliteIndex:
         return any(
             outlook.suspended.get(EntryName(n, e), 0) <= outlook.now for n, e in rows
         )
+
+    def reports_of(self, feed: str, token: bytes) -> list[Reported]:
+        """Return every report of a member on a token, oldest first."""
+        rows = self._session.rows(
+            f"""SELECT r.entry, r.valid_until, r.ended, ({_ENDED_BY_ENTRY})
+            FROM reports r WHERE r.token = ? AND r.feed = ?
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+                AND e.entry = r.entry AND NOT e.voided)
+            ORDER BY r.entry""",  # noqa: S608 - A fixed text.
+            (token, self._session.feed(feed)),
+        )
+        return [
+            Reported(
+                EntryName(feed, entry),
+                until,
+                min((e for e in ends if e is not None), default=None),
+            )
+            for entry, until, *ends in rows
+        ]
 
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
         """Return every active report by token; for audits and tests."""
@@ -222,6 +248,15 @@ class MemoryIndex:
         gone = set(indices)
         kept = [e for e in self._feeds.get(feed, ()) if e[0] not in gone]
         self._feeds[feed] = kept
+
+    def reports_of(self, feed: str, token: bytes) -> list[Reported]:
+        """Return every report of a member on a token, oldest first."""
+        return [
+            Reported(row.name, parse_time(row.entry["valid_until"]), row.ended)
+            for row in follow(feed, self._feeds.get(feed, ()), self._erased())
+            if row.entry.get("token") == to_base64(token)
+            and row.entry["kind"] == "report"
+        ]
 
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
         """Return every active report by token."""

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from hub.directory import Directory, Key
 from hub.feeds import append, delete_due
-from hub.indicators import Outlook, derive
-from hub.model import EntryName, render_time
+from hub.indicators import Ended, Fate, Outlook, Reported, derive, follow, why_ended
+from hub.model import EntryName, parse_time, render_time
+from hub.parties import Closure
 from hub.screening import catch_up
 from hub.store.memory import MemoryStore
 from hub.store.sqlite import SqliteStore
@@ -118,6 +119,53 @@ def test_expired_suspended_and_gone_reports_are_inactive(outlook):
     assert listed({"maison": [report()]}, outlook) == set()
 
 
+# -- why a listing ended ---------------------------------------------------------------
+
+FIRST, SECOND = EntryName("maison", 1), EntryName("maison", 3)
+LATER = NOW + 1000
+
+
+@pytest.mark.parametrize(
+    ("fates", "outlook", "expected"),
+    [
+        ([Fate(FIRST, erased=True)], {}, Ended(FIRST, "erased")),
+        ([Fate(FIRST, LATER, void=True)], {}, Ended(FIRST, "key-closed")),
+        (
+            [Fate(FIRST, LATER, "false-positive")],
+            {},
+            Ended(FIRST, "withdrawn", "false-positive"),
+        ),
+        ([Fate(FIRST, NOW)], {}, Ended(FIRST, "expired")),
+        (
+            [Fate(FIRST, LATER)],
+            {"suspended": {FIRST: LATER}},
+            Ended(FIRST, "suspended"),
+        ),
+        (
+            [Fate(FIRST, LATER)],
+            {"gone": frozenset({"maison"})},
+            Ended(FIRST, "member-left"),
+        ),
+        # A renewal that ended says so under its own name.
+        ([Fate(FIRST, LATER), Fate(SECOND, NOW)], {}, Ended(SECOND, "expired")),
+        (
+            [Fate(FIRST, NOW), Fate(SECOND, LATER, "resolved")],
+            {},
+            Ended(FIRST, "expired"),
+        ),
+        # What was withdrawn and then erased is not spoken of any more.
+        ([Fate(FIRST, LATER, "resolved", erased=True)], {}, Ended(FIRST, "erased")),
+    ],
+)
+def test_why_a_listing_ended(fates, outlook, expected):
+    assert why_ended(FIRST, fates, Outlook(NOW, **outlook)) == expected
+
+
+def test_what_is_still_listed_has_not_ended():
+    with pytest.raises(AssertionError):
+        why_ended(FIRST, [Fate(FIRST, LATER)], Outlook(NOW))
+
+
 # -- any history: both indexes, whenever they were brought up to date ------------------
 
 member = st.sampled_from(["maison", "maison", "market"])
@@ -208,7 +256,9 @@ class World:
 
     def close(self, feed, at):
         keys = tuple(
-            replace(k, closed_at=at) if k.owner == f"member/{feed}" else k
+            replace(k, closures=(Closure("publish", index=at),))
+            if k.owner == f"member/{feed}"
+            else k
             for k in self.directory.keys
         )
         self.directory = replace(self.directory, keys=keys)
@@ -265,7 +315,20 @@ def test_both_indexes_say_what_the_definition_says(acts, later):
             with store.read() as tx:
                 assert tx.index.all_active(outlook) == expected
                 assert tx.index.lookup(tokens, outlook) == expected
+                for feed, entries in world.counted().items():
+                    for token in TOKENS:
+                        found = tx.index.reports_of(feed, from_base64(token))
+                        assert found == reported(feed, entries, token)
         sqlite.close()
+
+
+def reported(feed, entries, token):
+    """Return what the definition says of a member's reports on a token."""
+    return [
+        Reported(row.name, parse_time(row.entry["valid_until"]), row.ended)
+        for row in follow(feed, entries)
+        if (row.entry["kind"], row.entry.get("token")) == ("report", token)
+    ]
 
 
 def test_an_erasure_takes_back_what_was_said_about_the_line(tmp_path):

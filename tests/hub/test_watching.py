@@ -6,9 +6,11 @@ from contextlib import closing
 
 import pytest
 
+from hub.feeds import delete_due
 from hub.interop.tables import Row
 from hub.screening import refs_of
 from hub.store.ledger import Ledger
+from hub.store.sqlite import SqliteStore
 from hub.store.watching import Change, Listing, Watched, Watching
 from hub.watching import active_keys, news, watch
 from tests.world import new_world
@@ -42,7 +44,8 @@ def watched(token, ref, match="exact", kind="domain", key="open-1"):
 def alerts(world, watching, ways=("terminal",)):
     world.index()
     refs = refs_of(None, "nobody")
-    return news(world.store, watching, world.outlook, ways=ways, refs=refs)
+    now = world.clock.now()
+    return news(world.store, watching, world.directory, now, ways=ways, refs=refs)
 
 
 def test_a_begin_and_an_end_are_alerted_once_each(world, watching):
@@ -64,6 +67,7 @@ def test_a_begin_and_an_end_are_alerted_once_each(world, watching):
     world.publish("maison", {"kind": "withdrawal", "case": CASE, "reason": "resolved"})
     [end] = alerts(world, watching)
     assert (end["alert"], end["ref"], end["entry"]) == ("ended", "S1", str(name))
+    assert (end["why"], end["reason"]) == ("withdrawn", "resolved")
     assert alerts(world, watching) == []
     assert len(watching.outbox.waiting("terminal")) == 2
 
@@ -76,7 +80,7 @@ def test_a_renewal_is_no_news_and_the_end_names_the_newest_report(world, watchin
     assert alerts(world, watching) == []
     world.clock.advance(61 * 86400)
     [end] = alerts(world, watching)
-    assert end["entry"] == str(renewed)
+    assert (end["entry"], end["why"]) == (str(renewed), "expired")
 
 
 def test_each_member_and_each_seller_is_a_match_of_its_own(world, watching):
@@ -229,3 +233,50 @@ def test_the_old_watch_list_is_kept(tmp_path):
             {"domain": 1},
             True,
         )
+
+
+def test_a_closed_key_ends_what_it_signed(world, watching):
+    """The officers close it below the report, which is void from then on."""
+    watching.add([watched(FAKE, "S1")])
+    [name] = world.publish("maison", world.report(FAKE, CASE))
+    assert len(alerts(world, watching)) == 1
+    world.registry(
+        world.entry(
+            "key-closed",
+            owner="member/maison",
+            label="k1",
+            role="publish",
+            index=0,
+            reason="stolen",
+        )
+    )
+    [end] = alerts(world, watching)
+    assert (end["why"], end["entry"]) == ("key-closed", str(name))
+
+
+def test_an_erased_report_ends_as_erased_and_so_does_a_deleted_one(world, watching):
+    """Whether the line is hidden or gone, nothing else is said of it."""
+    watching.add([watched(FAKE, "S1"), watched(GOOD, "S2")])
+    first = world.publish("maison", world.report(FAKE, CASE))[0]
+    second = world.publish("maison", world.report(GOOD, CASE))[0]
+    assert len(alerts(world, watching)) == 2
+    for name in (first, second):
+        order = {"kind": "erasure", "indices": [name.index], "ground": "other"}
+        world.publish("maison", order)
+        if name == second:
+            assert delete_due(world.store, world.clock.now() + 80 * 3600) == 2
+        [end] = alerts(world, watching)
+        assert (end["why"], end["entry"]) == ("erased", str(name))
+
+
+def test_a_mirror_that_was_restored_ends_nothing(world, watching, tmp_path):
+    """It is behind what was alerted; the next pull brings it back."""
+    watching.add([watched(FAKE, "S1")])
+    world.store.backup(tmp_path / "old.db")
+    world.publish("maison", world.report(FAKE, CASE))
+    assert len(alerts(world, watching)) == 1
+    newer, world.store = world.store, SqliteStore(tmp_path / "old.db")
+    assert alerts(world, watching) == []
+    world.store.close()
+    world.store = newer
+    assert alerts(world, watching) == []
