@@ -133,9 +133,8 @@ def _meaning(name: str, options: Options) -> tuple[str, str]:
     if plain.replace(" ", "_") in CONTEXT:
         return "context", plain.replace(" ", "_")
     for form in (plain, plain.replace(" ", "-"), re.sub(r"[\W ]+", " ", plain).strip()):
-        kind = COLUMN_NAMES.get(form, form)
-        if kind in TYPES:
-            return "type", kind
+        if form in COLUMN_NAMES:
+            return "type", COLUMN_NAMES[form]
     return "", ""
 
 
