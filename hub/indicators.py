@@ -47,6 +47,8 @@ class Listed:
     goods: tuple[int, ...]
     valid_until: int
     disputed: bool = False
+    first_seen: str | None = None
+    last_seen: str | None = None
 
     @property
     def member(self) -> str:
@@ -240,6 +242,8 @@ def _listings(
                     tuple(row.entry.get("goods", ())),
                     until,
                     _group(row) in disputed,
+                    row.entry.get("first_seen"),
+                    row.entry.get("last_seen"),
                 )
             )
     return result

@@ -47,6 +47,16 @@ def catch_up(store: Store, directory: Directory) -> None:
         tx.node.set_meta("voids", mark)
         for feed in feeds:
             _index(tx, feed, voids[feed])
+        _silence(tx, directory)
+
+
+def _silence(tx: Transaction, directory: Directory) -> None:
+    """Keep what the registry makes inactive beside the index, when it changed."""
+    gone = sorted(outlook_of(directory, 0).gone)
+    mark = repr((sorted(directory.suspended.items()), gone))
+    if tx.node.get_meta("silenced") != mark:
+        tx.index.silence(directory.suspended, gone)
+        tx.node.set_meta("silenced", mark)
 
 
 def _index(tx: Transaction, feed: str, voids: list[range]) -> None:
@@ -170,7 +180,6 @@ def _result(row: Row, hits: list[tuple[str, Listed]], refs: Refs) -> dict[str, A
 
 def describe(listed: Listed, refs: Refs = _no_refs) -> dict[str, Any]:
     """Return a report as screening, alerts and lists show it."""
-    ref = refs(listed.entry)
     return {
         "entry": str(listed.entry),
         "member": listed.member,
@@ -179,5 +188,11 @@ def describe(listed: Listed, refs: Refs = _no_refs) -> dict[str, Any]:
         "confidence": listed.confidence,
         "goods": list(listed.goods),
         "valid_until": render_time(listed.valid_until),
-        **({"ref": ref} if ref else {}),
+        **_if_known("first_seen", listed.first_seen),
+        **_if_known("last_seen", listed.last_seen),
+        **_if_known("ref", refs(listed.entry)),
     }
+
+
+def _if_known(key: str, value: str | None) -> dict[str, str]:
+    return {key: value} if value else {}

@@ -65,9 +65,8 @@ class World:
 
     # -- the registry ------------------------------------------------------------
 
-    @staticmethod
-    def entry(kind, **fields):
-        return registry_entry(kind, START, **fields)
+    def entry(self, kind, **fields):
+        return registry_entry(kind, self.clock.now(), **fields)
 
     def _key(self, owner, label, roles, signer):
         proof = prove_possession(ALLIANCE, owner, roles, signer)
@@ -156,6 +155,6 @@ class World:
         catch_up(self.store, self.directory)
 
 
-def new_world(folder: Path) -> World:
+def new_world(folder: Path, now: int = START) -> World:
     """Return an alliance whose store is a file of ``folder``."""
-    return World(SqliteStore(folder / "hub.db", create=True))
+    return World(SqliteStore(folder / "hub.db", create=True), FixedClock(now))

@@ -42,6 +42,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hub.indicators import Listed, Outlook, Reported
+from hub.model import EntryName
 from hub.store.federation_port import EvidenceRow, Federation, Witnessed
 from hub.store.node_port import NodeState
 from hub.store.records import (
@@ -289,6 +290,13 @@ class Index(Protocol):
         """Drop what is known of deleted lines; belongs in the transaction of ``erase``.
 
         What they held is then in the index no more than in the lines.
+        """
+        ...
+
+    def silence(self, suspended: Mapping[EntryName, int], gone: Iterable[str]) -> None:
+        """Keep what the registry makes inactive, for who reads the tables by hand.
+
+        Look-ups take it from their outlook instead, which is never behind.
         """
         ...
 

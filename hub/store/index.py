@@ -81,10 +81,27 @@ class SqliteIndex:
             )
         self._session.erased = True
 
+    def silence(self, suspended: Mapping[EntryName, int], gone: Iterable[str]) -> None:
+        """Keep what the registry makes inactive, for who reads the views."""
+        self._session.run("DELETE FROM suspensions")
+        self._session.run("DELETE FROM departures")
+        self._session.many(
+            "INSERT INTO suspensions (feed, entry, until) VALUES (?, ?, ?)",
+            (
+                (self._session.new_feed(name.feed), name.index, until)
+                for name, until in suspended.items()
+            ),
+        )
+        self._session.many(
+            "INSERT INTO departures (feed) VALUES (?)",
+            ((self._session.new_feed(feed),) for feed in gone),
+        )
+
     def _flush(self, pending: list[tuple[object, ...]]) -> None:
         if pending:
             self._session.many(
-                "INSERT OR REPLACE INTO reports VALUES (?,?,?,?,?,?,?,?,?,NULL,NULL)",
+                """INSERT OR REPLACE INTO reports
+                VALUES (?,?,?,?,?,?,?,?,?,NULL,NULL,?,?)""",
                 pending,
             )
             pending.clear()
@@ -126,8 +143,8 @@ class SqliteIndex:
             marks = ",".join("?" * len(part))
             rows = self._session.rows(
                 f"""SELECT r.token, f.name, r.entry, r.type, r.basis, r.confidence,
-                r.goods, r.valid_until, r.feed, r."case" FROM reports r
-                JOIN feeds f ON f.id = r.feed
+                r.goods, r.valid_until, r.feed, r."case", r.first_seen, r.last_seen
+                FROM reports r JOIN feeds f ON f.id = r.feed
                 WHERE r.token IN ({marks}) AND {_STANDS}
                 ORDER BY r.token, f.name, r.entry""",  # noqa: S608 - Question marks only.
                 part,
@@ -140,11 +157,12 @@ class SqliteIndex:
         return result
 
     def _listed(self, row: tuple[Any, ...], outlook: Outlook) -> Listed:
-        token, feed, entry, kind, basis, confidence, goods, until, number, case = row
+        token, feed, entry, kind, basis, confidence, goods, until, *more = row
+        number, case, *seen = more
         numbers = tuple(int(g) for g in goods.split(",") if g)
         disputed = self._is_disputed(number, case, token, outlook)
         name = EntryName(feed, entry)
-        return Listed(name, kind, basis, confidence, numbers, until, disputed)
+        return Listed(name, kind, basis, confidence, numbers, until, disputed, *seen)
 
     def _is_disputed(
         self, feed: int, case: str, token: bytes, outlook: Outlook
@@ -199,6 +217,8 @@ def _row(feed: int, index: int, entry: Mapping[str, Any]) -> tuple[object, ...]:
         entry["confidence"],
         ",".join(map(str, entry.get("goods", ()))),
         parse_time(entry["valid_until"]),
+        entry.get("first_seen"),
+        entry.get("last_seen"),
     )
 
 
@@ -257,6 +277,9 @@ class MemoryIndex:
             if row.entry.get("token") == to_base64(token)
             and row.entry["kind"] == "report"
         ]
+
+    def silence(self, suspended: Mapping[EntryName, int], gone: Iterable[str]) -> None:
+        """Keep nothing: there are no views, and every question brings its outlook."""
 
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
         """Return every active report by token."""

@@ -310,3 +310,64 @@ def _withdrawn_reports(db: Database) -> None:
     db.execute("DROP VIEW active_reports")
     for name, query in _STANDING_VIEWS.items():
         db.create_view(name, query)
+
+
+_SILENCED = (
+    """CREATE TABLE suspensions (
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        entry INTEGER NOT NULL,
+        until INTEGER NOT NULL,
+        PRIMARY KEY (feed, entry)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE TABLE departures (feed INTEGER PRIMARY KEY REFERENCES feeds (id)) STRICT",
+    "ALTER TABLE reports ADD COLUMN first_seen TEXT",
+    "ALTER TABLE reports ADD COLUMN last_seen TEXT",
+    "DROP VIEW active_reports",
+    "DROP VIEW listings",
+)
+
+_ACTIVE_VIEWS = {
+    "standing_disputes": """
+        SELECT r.feed, r."case", r.token, d.feed AS by_feed, d.entry
+        FROM disputes d JOIN reports r ON r.feed = d.on_feed AND r.entry = d.on_entry
+        WHERE d.ended IS NULL
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = d.feed
+                AND e.entry = d.entry AND NOT e.voided)
+            AND NOT EXISTS (SELECT 1 FROM erasures e WHERE e.feed = r.feed
+                AND e.entry = r.entry AND NOT e.voided)
+            AND NOT EXISTS (SELECT 1 FROM suspensions s WHERE s.feed = d.feed
+                AND s.entry = d.entry AND s.until > CAST(strftime('%s') AS INTEGER))""",
+    # As of the last pull or screening: what was pulled since is indexed by the next.
+    "active_reports": """
+        SELECT feeds.name || '/' || r.entry AS entry, feeds.name AS member, r.type,
+            lower(hex(r.token)) AS token, r."case", r.basis, r.confidence, r.goods,
+            r.first_seen, r.last_seen,
+            strftime('%Y-%m-%dT%H:%M:%SZ', r.valid_until, 'unixepoch') AS valid_until,
+            EXISTS (SELECT 1 FROM standing_disputes d WHERE d.feed = r.feed
+                AND d."case" = r."case" AND d.token = r.token) AS disputed
+        FROM standing_reports s JOIN reports r USING (feed, entry)
+        JOIN feeds ON feeds.id = r.feed
+        WHERE r.valid_until > CAST(strftime('%s') AS INTEGER)
+            AND r.feed NOT IN (SELECT feed FROM departures)
+            AND NOT EXISTS (SELECT 1 FROM suspensions s WHERE s.feed = r.feed
+                AND s.entry = r.entry AND s.until > CAST(strftime('%s') AS INTEGER))
+            AND NOT EXISTS (SELECT 1 FROM standing_reports later
+                WHERE later.token = r.token AND later.feed = r.feed
+                AND later.entry > r.entry)""",
+    "listings": """
+        SELECT token, type, count(DISTINCT member) AS members,
+            group_concat(DISTINCT member) AS listed_by, max(confidence) AS confidence,
+            max(disputed) AS disputed
+        FROM active_reports GROUP BY token, type""",
+}
+
+
+@MIGRATIONS(name="0005_views_of_what_counts")
+def _views_of_what_counts(db: Database) -> None:
+    """Show what is active as the commands do, with dates and disputes."""
+    for statement in _SILENCED:
+        db.execute(statement)
+    for table in ("reports", "disputes", "indexed"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608 - Fixed names.
+    for name, query in _ACTIVE_VIEWS.items():
+        db.create_view(name, query)

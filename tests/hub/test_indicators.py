@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -15,7 +16,8 @@ from hub.feeds import append, delete_due
 from hub.indicators import Ended, Fate, Outlook, Reported, derive, follow, why_ended
 from hub.model import EntryName, parse_time, render_time
 from hub.parties import Closure
-from hub.screening import catch_up
+from hub.screening import catch_up, outlook_of
+from hub.store.engine import sqlite3
 from hub.store.memory import MemoryStore
 from hub.store.sqlite import SqliteStore
 from hub.tlog.batch import BatchNote, digests_of
@@ -44,6 +46,8 @@ def report(token=0, case=0, valid=1000):
         "basis": "test-purchase",
         "confidence": 50,
         "valid_until": render_time(NOW + valid),
+        "goods": [18, 25],
+        "first_seen": "2026-01-02",
     }
 
 
@@ -213,7 +217,10 @@ class World:
             ),
         )
     )
-    outlook: Outlook = field(default_factory=lambda: Outlook(NOW))
+
+    @property
+    def outlook(self):
+        return outlook_of(self.directory, NOW)
 
     def publish(self, feed, entry):
         first = self.sizes[feed]
@@ -264,11 +271,12 @@ class World:
         self.directory = replace(self.directory, keys=keys)
 
     def suspend(self, feed, at):
-        more = {**self.outlook.suspended, EntryName(feed, at): NOW + 5}
-        self.outlook = replace(self.outlook, suspended=more)
+        more = {**self.directory.suspended, EntryName(feed, at): NOW + 5}
+        self.directory = replace(self.directory, suspended=more)
 
     def leave(self, feed, _):
-        self.outlook = replace(self.outlook, gone=self.outlook.gone | {feed})
+        left = {**self.directory.left, feed: "suspended"}
+        self.directory = replace(self.directory, left=left)
 
     def index(self, *_):
         for store in self.stores:
@@ -320,6 +328,55 @@ def test_both_indexes_say_what_the_definition_says(acts, later):
                         found = tx.index.reports_of(feed, from_base64(token))
                         assert found == reported(feed, entries, token)
         sqlite.close()
+        assert viewed(Path(folder) / "hub.db", outlook.now) == shown(expected)
+
+
+def viewed(path, now):
+    """Return what a person reads in the views at a time."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.create_function("strftime", 1, lambda _format: str(now))
+        active = connection.execute(
+            """SELECT entry, member, type, token, basis, confidence, goods,
+            first_seen, last_seen, valid_until, disputed FROM active_reports"""
+        ).fetchall()
+        listings = connection.execute(
+            "SELECT token, members, listed_by, disputed FROM listings"
+        ).fetchall()
+    return sorted(active), sorted(
+        (token, count, sorted(members.split(",")), disputed)
+        for token, count, members, disputed in listings
+    )
+
+
+def shown(expected):
+    """Return what the views should say when the look-up says this."""
+    active = [
+        (
+            str(r.entry),
+            r.member,
+            r.type,
+            token.hex(),
+            r.basis,
+            r.confidence,
+            ",".join(map(str, r.goods)),
+            r.first_seen,
+            r.last_seen,
+            render_time(r.valid_until),
+            int(r.disputed),
+        )
+        for token, rows in expected.items()
+        for r in rows
+    ]
+    listings = [
+        (
+            token.hex(),
+            len(rows),
+            sorted(r.member for r in rows),
+            int(any(r.disputed for r in rows)),
+        )
+        for token, rows in expected.items()
+    ]
+    return sorted(active), sorted(listings)
 
 
 def reported(feed, entries, token):
@@ -366,8 +423,6 @@ def test_the_views_for_people_say_the_same(tmp_path):
     world.erase("maison", 3)
     world.index()
     store.close()
-    from hub.store.engine import sqlite3
-
     connection = sqlite3.connect(tmp_path / "hub.db")
     rows = connection.execute("SELECT entry FROM active_reports ORDER BY 1").fetchall()
     assert rows == [("maison/1",), ("maison/5",)]
