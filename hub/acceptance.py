@@ -14,6 +14,7 @@ from typing import Any
 
 from hub.directory import Directory
 from hub.errors import ConflictError, NotHomeError
+from hub.freezing import is_frozen
 from hub.model import REGISTRY
 from hub.store.base import Transaction
 from hub.tlog.merkle import EMPTY_ROOT
@@ -90,8 +91,13 @@ def _here(after: Directory) -> str:
 def _check_moved(
     tx: Transaction, before: Directory, after: Directory, entry: Entry
 ) -> None:
-    """Refuse to move a feed of this node from another head than the stored one."""
+    """Refuse to move a feed of this node from another head than the stored one.
+
+    A feed whose home signed two histories is cut where the officers say.
+    """
     feed = entry["feed"]
+    if is_frozen(tx, before, feed):
+        return
     homes = {h.node for h in (before.home(feed), after.home(feed)) if h}
     if _here(after) not in homes:
         # Neither its old nor its new home is here, so nothing is known about its end.

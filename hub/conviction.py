@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from hub.directory import Directory
 from hub.errors import MalformedError, ProofError
+from hub.freezing import fork_name
 from hub.model import check_feed
 from hub.store.base import EvidenceRow, Store, StoredHead, Transaction
 from hub.tlog.advance import Relation, relate
@@ -30,7 +31,7 @@ from hub.tlog.evidence import (
 )
 from hub.tlog.merkle import HashReader, prove_roots
 from hub.tlog.tiles import TileId, TileReader
-from hub.witness import fork_name, witness_keys
+from hub.witness import witness_keys
 from keys.errors import KeysError
 from keys.note import add_signatures, parse_signature
 

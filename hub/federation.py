@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from hub.client import Client
 from hub.clock import Clock
 from hub.conviction import feed_of
+from hub.cutting import Cut, follow_homes
 from hub.directory import Directory
 from hub.errors import (
     HubError,
@@ -99,7 +100,9 @@ class Federation:
         now = self.clock.now()
         client = self.client(peer)
         check = self._in_time(until)
-        done = Synced(pull(self.store, self.registry, client, now, progress=check))
+        marks = self.witness.marks
+        found = pull(self.store, self.registry, client, now, check, marks=marks)
+        done = Synced(found)
         done.problems.update(done.pulled.problems)
         self.cosign_due(done)
         return done
@@ -259,8 +262,16 @@ class Federation:
     def _catch_up_registry(self, directory: Directory) -> None:
         home = directory.home(REGISTRY)
         if home is not None and home.node != self.name:
-            client, now = self.client(home.node), self.clock.now()
-            pull(self.store, self.registry, client, now, only={REGISTRY})
+            self._pull(self.client(home.node), {REGISTRY})
+
+    def _pull(self, client: Client, only: set[str]) -> Pulled:
+        now, marks = self.clock.now(), self.witness.marks
+        return pull(self.store, self.registry, client, now, only=only, marks=marks)
+
+    def follow_homes(self) -> list[Cut]:
+        """Set aside what the officers' home entries leave out of feeds."""
+        marks = self.witness.marks
+        return follow_homes(self.store, self.registry, self.clock.now(), marks)
 
     def _store_below(self, feed: str, size: int) -> None:
         """Fetch from the home what is below a checkpoint."""
@@ -269,8 +280,7 @@ class Federation:
         home = self.directory().home(feed)
         if home is None or home.node == self.name or (head and head.size >= size):
             return
-        client, now = self.client(home.node), self.clock.now()
-        found = pull(self.store, self.registry, client, now, only={REGISTRY, feed})
+        found = self._pull(self.client(home.node), {REGISTRY, feed})
         if feed in found.problems:
             raise UnavailableError(
                 f"{feed} cannot be stored: {found.problems[feed]}", code="not-stored"

@@ -20,6 +20,7 @@ from hub.errors import (
     UnavailableError,
 )
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
+from hub.sealing import check_not_sealed
 from hub.store.base import BatchRow, Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
 from hub.tlog.checkpoint import Checkpoint, Head, peek_checkpoint, sign_checkpoint
@@ -129,6 +130,7 @@ def publish(
         if feed == REGISTRY:
             key = check_registry_batch(tx, replay, lines, digests, entries, signer)
         else:
+            check_not_sealed(tx, replay.directory, feed)
             key = log_key(replay.directory, feed, signer)
         alliance = replay.directory.alliance
         receipt = append(tx, alliance, batch, lines, digests, leaves=leaves, signer=key)

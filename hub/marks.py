@@ -4,7 +4,8 @@
 ``private/witness.heads`` the size and the second of the last cosignature. They are
 written after the commit and before a signature leaves. So a database that was restored
 from an older copy is behind them and is noticed: a node that signed again from there
-would convict itself.
+would convict itself. ``private/homes.heads`` holds the log key under which a feed went
+on when the officers cut it.
 """
 
 from __future__ import annotations
@@ -60,6 +61,25 @@ class Marks:
         with self._turn():
             marks = self._read("witness")
             self._write("witness", {**marks, feed: [size, time]})
+
+    def start(self, feed: str, size: int, key: bytes) -> None:
+        """Start anew at a size under a log key, unless that was done before.
+
+        The officers named the key and the size from which the feed goes on, so what
+        was signed above that under an earlier key does not count.
+        """
+        with self._turn():
+            keys = self._read("homes")
+            if keys.get(feed) == key.hex():
+                return
+            log, witness = self.log_sizes(), self._read("witness")
+            if log.get(feed, 0) > size:
+                self._write("log", {**log, feed: size})
+            if feed in witness and witness[feed][0] > size:
+                self._write("witness", {**witness, feed: [size, witness[feed][1]]})
+            # If we crash before this, then the marks are lowered again, and nothing
+            # was signed under the new key in between.
+            self._write("homes", {**keys, feed: key.hex()})
 
     def check_not_behind(self, feed: str, size: int, seen: int = 0) -> None:
         """Refuse to sign when this node signed a larger head before.

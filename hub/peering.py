@@ -16,9 +16,10 @@ from typing import Any
 from hub.directory import Directory
 from hub.errors import HubError, UnavailableError
 from hub.federation import Federation, Synced
+from hub.freezing import is_frozen
 from hub.model import render_time
 from hub.store.base import Transaction
-from hub.witness import is_frozen, others, quorum, visible
+from hub.witness import others, quorum, visible
 
 __all__ = ["Peering", "alarms", "peer_state", "peerings", "visit"]
 

@@ -14,19 +14,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.conviction import accept, find_fork, fork
+from hub.cutting import Cut, drop, follow_homes
 from hub.directory import Directory
 from hub.errors import (
     ConflictError,
     ForkError,
     HubError,
     MalformedError,
+    MisbehaviourError,
     ProofError,
     RefusedError,
     RollbackError,
     UnavailableError,
 )
 from hub.feeds import append_all, erasure_targets
+from hub.freezing import check_not_frozen
 from hub.gossip import ShownHead, fetch_evidence, heads_of, keep_cosignatures
+from hub.marks import Marks
 from hub.model import REGISTRY, EntryName, origin_of
 from hub.peer import Mirror, Peer
 from hub.registry import Registry
@@ -34,9 +38,8 @@ from hub.store.base import Store, StoredHead, Transaction
 from hub.tlog.batch import digests_of
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
-from hub.tlog.tiles import TileId, tile_path
+from hub.tlog.tiles import TileId, TileReader, tile_path
 from hub.verifier import OpenBatch, split
-from hub.witness import check_not_frozen
 from keys.encoding import from_base64
 from keys.errors import EncodingError, KeysError
 from schemas.fast import read_line
@@ -55,7 +58,8 @@ class Pulled:
 
     ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours),
     ``evidence`` the names of facts that convict somebody and were not known here;
-    ``answered`` is False when the peer said that it had nothing new.
+    ``answered`` is False when the peer said that it had nothing new; ``cuts`` holds the
+    feeds of which the officers had a part set aside.
     """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
@@ -63,6 +67,7 @@ class Pulled:
     lagging: dict[str, tuple[int, int]] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
     answered: bool = True
+    cuts: list[Cut] = field(default_factory=list)
 
 
 def pull(
@@ -72,6 +77,7 @@ def pull(
     now: int,
     progress: Progress = lambda _feed, _done, _size: None,
     only: Collection[str] | None = None,
+    marks: Marks | None = None,
 ) -> Pulled:
     """Bring every feed up to the peer's heads.
 
@@ -82,6 +88,7 @@ def pull(
         now: The time here.
         progress: Is told (feed, entries so far, entries in all).
         only: The feeds to pull; None pulls all.
+        marks: What this node's keys signed last; None where nothing is signed.
 
     Raises:
         UnavailableError: The peer does not answer.
@@ -101,6 +108,10 @@ def pull(
             had = known.get(name, 0)
             one = _Feed(store, registry, client, name, now, progress, had)
             one.pull_into(result, heads[name])
+        if name == REGISTRY and result.feeds:
+            # The registry comes first, and may say from where another feed goes on.
+            result.cuts = follow_homes(store, registry, now, marks)
+            known.update({cut.feed: cut.after for cut in result.cuts})
     try:
         result.evidence = fetch_evidence(store, registry, client, answer, now)
     except (MalformedError, UnavailableError) as error:
@@ -109,6 +120,10 @@ def pull(
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
     return result
+
+
+class _OverruledError(MisbehaviourError):
+    """Our history of a feed is not the one that the officers chose."""
 
 
 def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
@@ -155,7 +170,11 @@ class _Feed:
     def pull_into(self, result: Pulled, shown: ShownHead) -> None:
         """Pull the feed and note what came of it."""
         try:
-            before, after = _undisturbed(self, shown.checkpoint)
+            try:
+                before, after = _undisturbed(self, shown.checkpoint)
+            except _OverruledError:
+                drop(self.store, self.name, self.now)
+                before, after = _undisturbed(self, shown.checkpoint)
             keep_cosignatures(self.store, self.registry, self.name, shown, self.now)
         except (HubError, KeysError) as error:
             # One bad feed never stalls the others.
@@ -196,13 +215,26 @@ class _Feed:
             head = tx.heads.get(self.name)
             directory = self.registry.directory(tx)
         try:
-            self._open(directory, raw)
+            claimed = self._open(directory, raw)
             found = find_fork(head, raw, self._tile) if head else None
+            over = bool(found and head) and self._is_overruled(directory, head, claimed)
         except (HubError, KeysError):
             # Whoever shows it cannot show that it was signed: that is its own lie.
             return
+        if over:
+            raise _OverruledError(f"the officers chose another history of {self.name}")
         if found:
             raise self._fork(found)
+
+    def _is_overruled(
+        self, directory: Directory, head: StoredHead | None, claimed: Checkpoint
+    ) -> bool:
+        """Tell whether a head that contradicts ours holds the one of the officers."""
+        home = directory.home(self.name)
+        if home is None or not head or not head.size < home.size <= claimed.size:
+            return False
+        reader = TileReader(claimed.size, claimed.root, self._tile)
+        return Frontier.of_hashes(home.size, reader).root() == home.root
 
     def _tile(self, tile: TileId) -> bytes:
         return self.client.get_bytes(f"/v1/feeds/{self.name}/{tile_path(tile)}")

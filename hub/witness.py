@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hub.directory import Directory
-from hub.errors import ConflictError, MalformedError, RefusedError, UnavailableError
+from hub.errors import ConflictError, MalformedError, UnavailableError
+from hub.freezing import check_not_frozen
 from hub.marks import Marks
 from hub.store.base import Store, StoredHead, Transaction, Witnessed
 from hub.tlog.checkpoint import Head
@@ -38,10 +39,7 @@ __all__ = [
     "FRESH",
     "SizeConflictError",
     "Witness",
-    "check_not_frozen",
     "check_old",
-    "fork_name",
-    "is_frozen",
     "keep",
     "lines_of",
     "others",
@@ -98,34 +96,6 @@ def _stored(tx: Transaction, feed: str, size: int) -> StoredHead:
     return StoredHead(size, Frontier.of_hashes(size, reader).root(), note)
 
 
-def fork_name(feed: str, public: bytes) -> str:
-    """Return the name of the fact that a log key signed two histories of a feed."""
-    return f"fork/{feed}/{public.hex()}"
-
-
-def is_frozen(tx: Transaction, directory: Directory, feed: str) -> bool:
-    """Tell whether the present log key of a feed is known to have forked it."""
-    home = directory.home(feed)
-    if home is None:
-        return False
-    name = fork_name(feed, home.public)
-    return any(row.name == name for row in tx.federation.evidence(feed))
-
-
-def check_not_frozen(tx: Transaction, directory: Directory, feed: str) -> None:
-    """Refuse what would extend a feed whose present log key signed two histories.
-
-    Raises:
-        RefusedError: The feed is frozen (code ``frozen``).
-    """
-    if is_frozen(tx, directory, feed):
-        raise RefusedError(
-            f"{feed} is frozen: its home signed two histories",
-            code="frozen",
-            advice="The officers decide with a home entry how it goes on.",
-        )
-
-
 def lines_of(tx: Transaction, feed: str, size: int) -> list[bytes]:
     """Return the kept signature lines for the checkpoint of a size."""
     return [row.line for row in tx.heads.cosignatures(feed, size)]
@@ -159,15 +129,10 @@ def keep(
     if not notes or notes[0][0] != size:
         return 0
     text = parse_note(notes[0][1]).text
-    by_hint = {
-        (vkey.name, vkey.key_id): (node, vkey)
-        for node, vkeys in witness_keys(directory).items()
-        for vkey in vkeys
-    }
     kept = 0
     for raw in lines:
         line = _parse(raw)
-        known = by_hint.get((line.name, line.key_id))
+        known = _witness_of(directory, line)
         if known is None:
             continue
         node, vkey = known
@@ -182,6 +147,19 @@ def keep(
         found(node, size, time)
         kept += 1
     return kept
+
+
+def _witness_of(
+    directory: Directory, line: Signature
+) -> tuple[str, VerifierKey] | None:
+    """Return the node and the key of a line, None when it does not count."""
+    # SPEC: tlog-cosignature: the body begins with the time, which says whether a key
+    # that was closed since still counts.
+    time = int.from_bytes(line.body[:8], "big")
+    for vkey, node in directory.cosigners(time).items():
+        if (vkey.name, vkey.key_id) == (line.name, line.key_id):
+            return node, vkey
+    return None
 
 
 def _parse(raw: bytes) -> Signature:

@@ -109,6 +109,7 @@ SLUGS = {
     "not-stored": 503,
     "read-only": 503,
     "registry-behind": 503,
+    "sealed": 503,
     "unavailable": 503,
 }
 """The status of every slug."""

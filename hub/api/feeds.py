@@ -16,6 +16,7 @@ from hub.api.bodies import expect, read_line, read_rest
 from hub.api.federation import cosigned
 from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt, authorise, known_batch, publish
+from hub.freezing import check_not_frozen, is_frozen
 from hub.model import REGISTRY, origin_of, render_tombstone
 from hub.store.base import ReadRow, StoredHead, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
@@ -23,7 +24,7 @@ from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
-from hub.witness import check_not_frozen, is_frozen, lines_of, others, quorum
+from hub.witness import lines_of, others, quorum
 from keys.encoding import from_base64, parse_decimal
 from keys.errors import EncodingError, KeysError
 
@@ -105,6 +106,8 @@ def _receipt(receipt: Receipt) -> Response:
         # The quorum is that of the registry with this batch in it.
         needed = quorum(node.hub.registry.directory(tx), feed)
     if node.federation is not None:
+        if feed == REGISTRY:
+            node.federation.follow_homes()
         patience = _PATIENCE if needed else 0
         node.federation.announce(feed, receipt.checkpoint, want=needed, wait=patience)
     return _answer(receipt, needed)

@@ -12,8 +12,9 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hub.api import serving
+from hub.freezing import is_frozen
 from hub.peering import alarms, peerings
-from hub.witness import is_frozen, visible
+from hub.witness import visible
 
 __all__ = ["blueprint"]
 

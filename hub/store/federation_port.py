@@ -74,6 +74,22 @@ class Federation(Protocol):
         """
         ...
 
+    def set_aside(self, feed: str, size: int, now: int) -> int:
+        """Take everything from index ``size`` on out of a feed; return how many lines.
+
+        The lines are kept aside. Digests, hashes, batches, checkpoints, cosignatures
+        and erasure orders above go, and the head becomes that of ``size``, whose
+        checkpoint must be stored, or none for 0. What is derived is the caller's.
+
+        Raises:
+            MalformedError: The feed is shorter, or ``size`` has no checkpoint.
+        """
+        ...
+
+    def aside(self, feed: str) -> list[tuple[int, bytes | None]]:
+        """Return (index, line) of what was set aside of a feed, by time and index."""
+        ...
+
     def add_evidence(self, row: EvidenceRow) -> bool:
         """Keep evidence; return False when the fact is known already."""
         ...

@@ -68,6 +68,7 @@ class NodeTables:
     leases: dict[str, tuple[str, int]] = field(default_factory=dict)
     witnessed: dict[str, Witnessed] = field(default_factory=dict)
     evidence: dict[str, EvidenceRow] = field(default_factory=dict)
+    aside: dict[str, list[tuple[int, bytes | None]]] = field(default_factory=dict)
 
     def copy(self) -> NodeTables:
         """Return an independent copy."""
@@ -82,6 +83,7 @@ class NodeTables:
             dict(self.leases),
             dict(self.witnessed),
             dict(self.evidence),
+            {feed: list(lines) for feed, lines in self.aside.items()},
         )
 
 

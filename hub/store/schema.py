@@ -263,6 +263,13 @@ _FEDERATION = (
         raw BLOB NOT NULL,
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID""",
+    """CREATE TABLE set_aside (
+        id INTEGER PRIMARY KEY,
+        feed INTEGER NOT NULL REFERENCES feeds (id),
+        entry INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        line BLOB
+    ) STRICT""",
     "CREATE INDEX cosignatures_by_node ON cosignatures (feed, node, time, size)",
 )
 

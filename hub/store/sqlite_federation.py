@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from hub.errors import ConflictError
+from hub.errors import ConflictError, MalformedError
 from hub.store.federation_port import EvidenceRow, Witnessed
 from hub.store.session import Session
+from hub.store.sqlite_objects import SqliteObjects
+from hub.tlog.merkle import EMPTY_ROOT, Frontier
 
 __all__ = ["SqliteFederation"]
+
+_CUT = (
+    "DELETE FROM batches WHERE feed = ? AND first >= ?",
+    "DELETE FROM checkpoints WHERE feed = ? AND size > ?",
+    "DELETE FROM cosignatures WHERE feed = ? AND size > ?",
+    "DELETE FROM erasures WHERE feed = ? AND entry >= ?",
+    # An order that was given above the cut orders nothing any more.
+    """DELETE FROM erasures WHERE ordered_by IN (SELECT feeds.name || '/' || entry
+        FROM set_aside JOIN feeds ON feeds.id = set_aside.feed
+        WHERE set_aside.feed = ? AND entry >= ?)""",
+)
 
 
 class SqliteFederation:
@@ -67,6 +80,48 @@ class SqliteFederation:
         if larger is not None:
             return int(larger), size
         return None if smaller is None else (size, int(smaller))
+
+    def set_aside(self, feed: str, size: int, now: int) -> int:
+        """Take everything from index ``size`` on out of a feed; return how many lines.
+
+        Raises:
+            MalformedError: The feed is shorter, or ``size`` has no checkpoint.
+        """
+        objects, number = SqliteObjects(self._session), self._session.feed(feed)
+        end = objects.size(feed)
+        row = self._session.row(
+            "SELECT checkpoint FROM checkpoints WHERE feed = ? AND size = ?",
+            (number, size),
+        )
+        if size > end or (size and row is None):
+            raise MalformedError(f"{feed} cannot be cut at {size}", code="out-of-range")
+        root = EMPTY_ROOT
+        if size:
+            reader = objects.hash_reader(feed, size)
+            root = Frontier.of_hashes(size, reader).root()
+        lines = [(line.index, line.raw) for line in objects.lines(feed, size, end)]
+        self._session.many(
+            "INSERT INTO set_aside (feed, entry, at, line) VALUES (?, ?, ?, ?)",
+            ((number, index, now, raw) for index, raw in lines),
+        )
+        objects.cut(feed, size)
+        for statement in _CUT:
+            self._session.run(statement, (number, size))
+        self._session.run("DELETE FROM heads WHERE feed = ?", (number,))
+        if size:
+            self._session.run(
+                "INSERT INTO heads (feed, size, root) VALUES (?, ?, ?)",
+                (number, size, root),
+            )
+        return len(lines)
+
+    def aside(self, feed: str) -> list[tuple[int, bytes | None]]:
+        """Return (index, line) of what was set aside of a feed, by time and index."""
+        rows = self._session.rows(
+            "SELECT entry, line FROM set_aside WHERE feed = ? ORDER BY id",
+            (self._session.feed(feed),),
+        )
+        return [(index, line) for index, line in rows]
 
     def add_evidence(self, row: EvidenceRow) -> bool:
         """Keep evidence; return False when the fact is known already."""

@@ -181,6 +181,22 @@ class SqliteObjects:
         self._session.erased = True
         return erased
 
+    def cut(self, feed: str, size: int) -> None:
+        """Remove every entry from index ``size`` on, and the hashes over them."""
+        number, start = self._session.feed(feed), size - size % SLOT
+        kept = list(self.blocks(feed, start, size)) if start < size else []
+        self._session.run(
+            "DELETE FROM pages WHERE feed = ? AND first >= ?", (number, start)
+        )
+        lines = [line for block in kept for line in block.lines]
+        digests = [digest for block in kept for digest in block.digests]
+        self._session.many(_INSERT, _rows(number, start, lines, digests))
+        for level in range(1, 8):
+            self._session.run(
+                "DELETE FROM hashes WHERE feed = ? AND level = ? AND n >= ?",
+                (number, level, size >> (8 * level)),
+            )
+
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries."""
         check_range(0, size, self.size(feed))
