@@ -54,7 +54,11 @@ def _email(text: str, _region: str) -> str:
 
 
 def _mailbox(text: str, _region: str) -> str:
-    local, _, domain = _email(text, "").rpartition("@")
+    return _inbox(_email(text, ""))
+
+
+def _inbox(email: str) -> str:
+    local, _, domain = email.rpartition("@")
     # Without what follows the plus sign, a dot can stand at the end, where none may.
     local = local.partition("+")[0].rstrip(".") or local
     if domain in _GOOGLE:
@@ -64,7 +68,7 @@ def _mailbox(text: str, _region: str) -> str:
 
 
 def _of_email(email: str) -> Variants:
-    return [("mailbox", _mailbox(email, ""))]
+    return [("mailbox", _inbox(email))]
 
 
 TYPES = (

@@ -201,6 +201,12 @@ def test_a_library_that_is_not_there_is_said_to_be_unknown(monkeypatch):
     assert installed_versions()["ada-url"] == "unknown"
 
 
+@pytest.mark.parametrize("kind", list(TYPES))
+def test_what_is_as_long_as_a_page_is_a_mistake(kind):
+    with pytest.raises(IdentifierError, match="more than 2000 characters"):
+        canonicalise(kind, "a" * 2001)
+
+
 def test_an_unknown_type_is_refused():
     for ask in (
         token_class,
