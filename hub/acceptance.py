@@ -133,5 +133,5 @@ def _check_rotations(
                 f"key-closed: {name} grew to {size} meanwhile, and what it published "
                 f"from {entry['index']} on would be void",
                 code="stale-index",
-                advice=_AGAIN,
+                advice=f"{_AGAIN} To leave room for more: hub key add --index.",
             )

@@ -58,7 +58,7 @@ class Client:
     Args:
         url: The node's public URL, without a path.
         clock: Dates the signatures.
-        identity: Signs requests; None asks as nobody.
+        identity: Signs requests, or says what signs the next one; None asks as nobody.
         transport: Replaces the network in tests.
         deadline: Seconds that a request may take, beside the time of a large upload.
     """
@@ -67,7 +67,7 @@ class Client:
         self,
         url: str,
         clock: Clock,
-        identity: Identity | None = None,
+        identity: Identity | Callable[[], Identity] | None = None,
         transport: httpx2.BaseTransport | None = None,
         deadline: float = DEADLINE,
     ):
@@ -185,14 +185,15 @@ class Client:
     ) -> tuple[int, httpx2.Headers, bytes]:
         url = self.url + path
         sent = {"Accept-Encoding": "identity", **(headers or {})}
-        if self._identity:
+        identity = self._identity() if callable(self._identity) else self._identity
+        if identity:
             sign_request(
                 method,
                 url,
                 sent,
                 body,
-                keyid=self._identity.keyid,
-                signer=self._identity.signer,
+                keyid=identity.keyid,
+                signer=identity.signer,
                 now=self._clock.now(),
                 nonce=secrets.token_urlsafe(16),
             )

@@ -9,16 +9,38 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from hub.directory import Directory, Pin
 from hub.errors import MalformedError
-from hub.model import REGISTRY
+from hub.model import REGISTRY, new_salt, render_time
 from hub.store.base import Transaction
 from hub.verifier import RegistryReplay
-from schemas.base import SchemaError
+from schemas.base import SchemaError, render_line
 from schemas.fast import check_line, read_line
 
-__all__ = ["Registry", "new_replay", "read_registry_line"]
+__all__ = [
+    "Registry",
+    "check_registry_line",
+    "new_replay",
+    "read_registry_line",
+    "registry_entry",
+]
+
+
+def registry_entry(kind: str, now: int, **fields: Any) -> bytes:
+    """Return the line of a registry entry.
+
+    Raises:
+        MalformedError: A field is wrong.
+    """
+    entry = {"kind": kind, "salt": new_salt(), "at": render_time(now), **fields}
+    line = render_line({k.rstrip("_"): v for k, v in entry.items() if v is not None})
+    try:
+        check_line(line, registry=True)
+    except SchemaError as error:
+        raise MalformedError(f"{kind}: {error}", code="invalid-line") from None
+    return line
 
 
 def read_registry_line(line: bytes) -> Mapping[str, object]:
@@ -85,6 +107,18 @@ class Registry:
     def directory(self, tx: Transaction) -> Directory:
         """Return the directory as of the stored head."""
         return self.current(tx).directory
+
+    def as_of(self, tx: Transaction, size: int) -> RegistryReplay:
+        """Return the registry as it was once it had at least ``size`` lines.
+
+        Raises:
+            MalformedError: The stored registry breaks a rule.
+            RefusedError: A stored batch has too few signatures.
+        """
+        head = tx.heads.get(REGISTRY)
+        replay = new_replay(self.pin)
+        self._catch_up(tx, replay, min(size, head.size if head else 0))
+        return replay
 
     @staticmethod
     def _catch_up(tx: Transaction, replay: RegistryReplay, size: int) -> None:

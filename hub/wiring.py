@@ -12,13 +12,16 @@ from hub.client import Client, Identity
 from hub.clock import Clock, SystemClock
 from hub.config import load_config
 from hub.directory import Directory, Pin
-from hub.errors import ConfigError, MisbehaviourError
+from hub.enrolment import key_names, label_of
+from hub.errors import ConfigError, MisbehaviourError, RefusedError
 from hub.federation import Federation
 from hub.marks import Marks
+from hub.model import REGISTRY
 from hub.registry import Registry
 from hub.store.base import Store
 from hub.store.ledger import Ledger
 from hub.store.sqlite import SqliteStore
+from hub.sync import Progress, Pulled, pull
 from hub.tokens import Tokenizer
 from hub.witness import Witness
 from keys.ed25519 import Signer
@@ -38,6 +41,7 @@ class Hub:
     store: Store
     registry: Registry
     clients: dict[str, Client] = field(default_factory=dict)
+    identities: dict[tuple[str, int], Identity] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -64,14 +68,8 @@ class Hub:
         return Signer(seed)
 
     def signers(self, role: str) -> dict[bytes, Signer]:
-        """Return the keys of a role in this folder by their public halves.
-
-        The first one is ``<role>.key``, later ones ``<role>-<label>.key``.
-        """
-        paths = (self.folder / "private").glob(f"{role}*.key")
-        names = [p.stem for p in sorted(paths)]
-        own = [n for n in names if n == role or n.startswith(f"{role}-")]
-        found = [self.signer(name) for name in own]
+        """Return the keys of a role in this folder by their public halves."""
+        found = [self.signer(name) for name in key_names(self.folder, role)]
         return {s.public: s for s in found}
 
     def token_secret(self, key: str) -> bytes:
@@ -89,18 +87,46 @@ class Hub:
         """Open what this member alone knows."""
         return Ledger(self.folder / "ledger.db")
 
-    def identity(self) -> Identity:
-        """Return the key that signs this folder's requests."""
-        name = "request" if self.key_path("request").exists() else "publish"
-        signer = self.signer(name)
-        alliance = self.registry.pin.alliance
-        keyid = f"{alliance}/{self.role}/{self.name}"
+    def identity(self, role: str = "request") -> Identity:
+        """Return the newest open key of this folder with a role, and its name.
+
+        While the registry knows none of them, that is the first one: a newcomer's.
+
+        Raises:
+            KeyFileError: The folder has none, or it cannot be opened.
+        """
+        directory = self.directory()
+        place = (role, directory.size)
+        if place not in self.identities:
+            self.identities[place] = self._identity(directory, role)
+        return self.identities[place]
+
+    def _identity(self, directory: Directory, role: str) -> Identity:
+        names = key_names(self.folder, role)
+        if self.role == "member":
+            # A member's key may have both roles, and is then filed as a publisher.
+            both = ("publish", "request")
+            names += [n for r in both if r != role for n in key_names(self.folder, r)]
+        owner = f"{self.role}/{self.name}"
+        known = {k.public: k for k in directory.with_role(role, owner)}
+        best: tuple[int, Identity] | None = None
+        for name in names[::-1] if len(names) > 1 else ():
+            signer = self.signer(name)
+            key = known.get(signer.public)
+            if key and key.is_open(role) and (best is None or key.since > best[0]):
+                best = key.since, Identity(directory.key_name(key), signer)
+        if best:
+            return best[1]
+        name = names[0] if names else role
+        keyid = f"{directory.alliance}/{owner}"
         if self.role != "node":
-            keyid += f"/{self.key_path(name).with_suffix('.label').read_text().strip()}"
-        return Identity(keyid, signer)
+            keyid += f"/{label_of(self.folder, name)}"
+        return Identity(keyid, self.signer(name))
 
     def client(self, url: str | None = None) -> Client:
         """Return the client for a hub, by default the first one configured.
+
+        Officers have no keys that sign requests and ask as nobody.
 
         Raises:
             ConfigError: No hub is configured.
@@ -112,8 +138,44 @@ class Hub:
             )
         wanted = url or str(hubs[0])
         if wanted not in self.clients:
-            self.clients[wanted] = Client(wanted, self.clock, self.identity())
+            asks = None if self.role == "officer" else self.identity
+            self.clients[wanted] = Client(wanted, self.clock, asks)
         return self.clients[wanted]
+
+    def pull(
+        self, url: str | None = None, progress: Progress = lambda _f, _d, _s: None
+    ) -> Pulled:
+        """Pull everything from a hub, by default the first one configured.
+
+        Raises:
+            RefusedError: The hub knows no open key of this folder.
+            UnavailableError: It does not answer.
+        """
+        client, now = self.client(url), self.clock.now()
+        try:
+            return pull(self.store, self.registry, client, now, progress)
+        except RefusedError as error:
+            if error.code != "bad-request-signature":
+                raise
+            # The officers may have registered another key of this folder meanwhile.
+            before = self.identity()
+            self.pull_registry(client.url)
+            if self.identity() == before:
+                raise
+        return pull(self.store, self.registry, client, now, progress)
+
+    def pull_registry(self, url: str) -> Pulled:
+        """Pull the registry alone, as nobody: anybody may read it.
+
+        Raises:
+            UnavailableError: The hub does not answer.
+        """
+        client = Client(url, self.clock)
+        try:
+            now = self.clock.now()
+            return pull(self.store, self.registry, client, now, only={REGISTRY})
+        finally:
+            client.close()
 
     def home_client(self, feed: str) -> Client:
         """Return the client for the home of a feed."""
@@ -153,7 +215,7 @@ class Hub:
             KeyFileError: The witness key is missing, open to others, or sealed.
         """
         name = f"{self.registry.pin.alliance}/node/{self.name}"
-        marks, signer = Marks(self.folder / "private"), self.signer("witness")
+        marks, signer = Marks(self.folder / "private"), self.identity("witness").signer
         witness = Witness(self.name, name, signer, self.store, marks)
         return Federation(
             self.name, self.store, self.registry, self.clock, witness, self.node_client
@@ -200,5 +262,18 @@ def build_hub(folder: Path, clock: Clock | None = None, *, create: bool = False)
     """
     config = load_config(folder)
     pin = read_pin(folder, config)
+    try:
+        pin = Pin.parse((folder / config["alliance"]["pin"]).read_text())
+    except OSError as error:
+        raise ConfigError(
+            f"the pin file cannot be read: {error}",
+            advice="Ask an officer for the alliance's pin file, and copy it there.",
+        ) from None
+    named = config["alliance"]["name"]
+    if named not in ("", pin.alliance):
+        raise ConfigError(
+            f"the pin is of {pin.alliance}, and config.toml says {named}",
+            advice="Ask an officer for the pin file of the right alliance.",
+        )
     store = SqliteStore(folder / config["storage"]["path"], create=create)
     return Hub(folder, config, clock or SystemClock(), store, Registry(pin))

@@ -121,7 +121,8 @@ class Serving:
                 code="no-request-key",
                 advice="The operator makes one and has the officers register it.",
             )
-        return self.request_signer
+        # The officers may have registered another key since the server started.
+        return self.hub.identity().signer
 
     def sign_answer(self, body: bytes, answer: bytes) -> dict[str, str]:
         """Return the fields that sign this node's answer to a request."""

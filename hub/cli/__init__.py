@@ -13,22 +13,32 @@ from pathlib import Path
 import click
 
 from hub.cli import (
+    admit,
     after,
-    alliance,
     demo,
+    founding,
+    keys,
     looking,
     node,
     peers,
     proofs,
     publish,
     pulling,
+    registry,
+    rules,
     screen,
     setup,
     storage,
     watch,
     worker,
 )
-from hub.errors import HubError, MisbehaviourError, RefusedError, UnavailableError
+from hub.errors import (
+    ConflictError,
+    HubError,
+    MisbehaviourError,
+    RefusedError,
+    UnavailableError,
+)
 from keys.errors import KeysError
 
 __all__ = ["main"]
@@ -51,7 +61,11 @@ def hub(context: click.Context, folder: Path, as_json: bool) -> None:
 
 _MODULES = (
     setup,
-    alliance,
+    founding,
+    registry,
+    admit,
+    keys,
+    rules,
     node,
     peers,
     storage,
@@ -73,7 +87,7 @@ for _module in _MODULES:
 def _status(error: Exception) -> int:
     if isinstance(error, UnavailableError):
         return 6
-    if isinstance(error, RefusedError):
+    if isinstance(error, RefusedError | ConflictError):
         return 5
     return 1 if isinstance(error, MisbehaviourError) else 2
 

@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from hub.errors import ConfigError
 from hub.wiring import Hub, build_hub
 
-__all__ = ["emit", "folder_of", "hub_of", "table", "write_config"]
+__all__ = ["emit", "folder_of", "hub_of", "table"]
 
 
 def folder_of(context: click.Context) -> Path:
@@ -41,24 +40,3 @@ def table(rows: list[list[str]]) -> list[str]:
         "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def write_config(folder: Path, sections: dict[str, dict[str, Any]]) -> None:
-    """Write a new config.toml.
-
-    Raises:
-        ConfigError: There is one already.
-    """
-    path = folder / "config.toml"
-    lines = []
-    for section, values in sections.items():
-        lines.append(f"[{section}]")
-        lines += [f"{k} = {json.dumps(v)}" for k, v in values.items()]
-        lines.append("")
-    try:
-        with path.open("x") as file:
-            file.write("\n".join(lines))
-    except FileExistsError:
-        raise ConfigError(
-            f"{path} exists already", advice="Use another folder with --dir."
-        ) from None

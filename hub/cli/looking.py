@@ -10,7 +10,6 @@ from hub.cli.common import emit, hub_of, table
 from hub.errors import RefusedError
 from hub.model import REGISTRY, EntryName, render_time
 from hub.screening import catch_up, outlook_of
-from hub.sync import pull
 from hub.wiring import Hub
 from keys.encoding import to_base64
 from schemas.fast import read_line
@@ -75,7 +74,7 @@ def reports(context: click.Context) -> None:
 def whoami(context: click.Context) -> None:
     """Ask the hub who it thinks this folder is."""
     hub = hub_of(context)
-    pull(hub.store, hub.registry, hub.client(), hub.clock.now())
+    hub.pull()
     found = hub.client().get_json("/v1/whoami")
     with hub.store.read() as tx:
         head = tx.heads.get(REGISTRY)

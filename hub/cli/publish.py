@@ -15,7 +15,6 @@ from hub.errors import RefusedError
 from hub.interop.tables import Row
 from hub.publishing import Publisher
 from hub.store.ledger import Ledger
-from hub.sync import pull
 from hub.wiring import Hub
 from keys.note import NoteSigner
 
@@ -30,7 +29,7 @@ def publisher_of(hub: Hub, ledger: Ledger) -> Publisher:
     """
     if hub.role != "member":
         raise RefusedError(f"{hub.name} is no member and publishes nothing")
-    pull(hub.store, hub.registry, hub.client(), hub.clock.now())
+    hub.pull()
     directory = hub.directory()
     if hub.name not in directory.members:
         raise RefusedError(
@@ -40,7 +39,8 @@ def publisher_of(hub: Hub, ledger: Ledger) -> Publisher:
         )
     with hub.store.read() as tx:
         head = hub.registry.current(tx).head
-    signer = NoteSigner(hub.identity().keyid, hub.signer("publish"))
+    key = hub.identity("publish")
+    signer = NoteSigner(key.keyid, key.signer)
     client = hub.home_client(hub.name)
     return Publisher(hub.name, signer, ledger, client, directory, head, hub.clock.now())
 

@@ -11,7 +11,7 @@ from hub.cli.common import emit, hub_of
 from hub.cli.progress import Progress
 from hub.errors import HubError, MisbehaviourError, UnavailableError
 from hub.screening import catch_up
-from hub.sync import Pulled, pull
+from hub.sync import Pulled
 from hub.wiring import Hub
 
 __all__ = ["COMMANDS", "pull_once", "worst"]
@@ -33,8 +33,7 @@ def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> 
     hubs = hub.config["client"]["hubs"] or [hub.client().url]
     for place, url in enumerate(hubs, 1):
         try:
-            client = hub.client(url)
-            found = pull(hub.store, hub.registry, client, hub.clock.now(), progress)
+            found = hub.pull(url, progress)
         except UnavailableError as error:
             if place == len(hubs) and not total.problems:
                 raise

@@ -1,191 +1,237 @@
-"""Making folders: a whole trial alliance, or a newcomer's keys and request."""
+"""Making folders: a whole trial alliance, a first node, or a newcomer's keys."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hub.cli.common import emit, folder_of, write_config
+from hub.cli.common import emit, folder_of
+from hub.cli.folders import check_unused, new_folder, write_config
+from hub.client import Client
 from hub.clock import SystemClock
-from hub.directory import Pin
-from hub.errors import ConfigError
+from hub.directory import Directory, Pin
+from hub.enrolment import Enrolment, Request, render_request
+from hub.errors import ConfigError, HubError, RefusedError
 from hub.feeds import publish
 from hub.model import REGISTRY, check_name
-from hub.officers import body_of, propose, registry_entry, sign
-from hub.wiring import Hub, build_hub
+from hub.officers import body_of, founding_entries, propose, sign
+from hub.registry import Registry
+from hub.store.memory import MemoryStore
+from hub.sync import pull
+from hub.tlog.checkpoint import EMPTY
+from hub.wiring import build_hub
 from keys.ed25519 import Signer
-from keys.encoding import to_base64
-from keys.enrol import prove_possession
 from keys.keyfile import write_key
 from keys.note import NoteSigner
-from keys.voprf import public_of, random_scalar
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "make_officer", "node_new"]
 
-_EMPTY = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
-
-
-def _new_key(folder: Path, name: str) -> Signer:
-    (folder / "private").mkdir(mode=0o700, parents=True, exist_ok=True)
-    signer = Signer.generate()
-    phrase = os.environ.get("HUB_PASSPHRASE")
-    path = folder / "private" / f"{name}.key"
-    write_key(path, signer.seed, kind="ed25519", passphrase=phrase)
-    return signer
+_LISTEN = click.option("--listen", default="127.0.0.1:8750", show_default=True)
+_URL = click.option("--url", help="The public URL; default: http:// and --listen.")
 
 
-def key_entry(
-    alliance: str, owner: str, label: str, roles: list[str], signer: Signer
-) -> dict[str, Any]:
-    """Return the fields of a registry entry for a key, with proof of possession."""
-    proof = prove_possession(alliance, owner, roles, signer)
-    return {
-        "owner": owner,
-        "label": label,
-        "roles": roles,
-        "public": to_base64(signer.public),
-        "proof": to_base64(proof),
+def _phrase() -> str | None:
+    return os.environ.get("HUB_PASSPHRASE")
+
+
+def make_officer(folder: Path, alliance: str, name: str, stem: str) -> NoteSigner:
+    """Make an officer's key in a folder."""
+    private = folder / "private"
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    named = NoteSigner(f"{alliance}/officer/{check_name(name)}", Signer.generate())
+    path = private / f"{stem}.key"
+    write_key(path, named.signer.seed, kind="ed25519", passphrase=_phrase())
+    return named
+
+
+def _node_folder(
+    folder: Path, enrolment: Enrolment, url: str, listen: str, hubs: list[str]
+) -> Request:
+    """Write configuration, keys, request and database of a node; return the request."""
+    request = enrolment.node(url, with_token_keys=not hubs)
+    sections: dict[str, dict[str, Any]] = {
+        "alliance": {"name": enrolment.alliance, "pin": "pin.json"},
+        "self": {"role": "node", "name": enrolment.name},
+        "server": {"listen": listen, "public_url": url},
+        **({"client": {"hubs": hubs}} if hubs else {}),
     }
-
-
-def _token_key(folder: Path, node: str, token_class: str) -> dict[str, Any]:
-    secret = random_scalar()
-    path = folder / "private" / f"token-{token_class}-1.key"
-    phrase = os.environ.get("HUB_PASSPHRASE")
-    write_key(path, secret, kind="voprf", passphrase=phrase)
-    public = to_base64(public_of(secret))
-    return {
-        "key": f"{token_class}-1",
-        "class": token_class,
-        "epoch": 1,
-        "public": public,
-        "threshold": 1,
-        "shares": [{"node": node, "x": 1, "public": public}],
-    }
+    (folder / "request.json").write_text(render_request(request))
+    write_config(folder, sections)
+    return request
 
 
 @click.command()
 @click.option("--alliance", required=True, help="The alliance's name, a host name.")
 @click.option("--node", required=True, help="This node's name.")
-@click.option("--listen", default="127.0.0.1:8750", show_default=True)
+@_LISTEN
+@_URL
 @click.pass_context
-def init(context: click.Context, alliance: str, node: str, listen: str) -> None:
+def init(
+    context: click.Context, alliance: str, node: str, listen: str, url: str | None
+) -> None:
     """Make a whole alliance on this machine, for trial."""
-    folder = folder_of(context)
-    folder.mkdir(parents=True, exist_ok=True)
-    check_name(node)
-    write_config(
-        folder,
-        {
-            "alliance": {"name": alliance, "pin": "pin.json"},
-            "self": {"role": "node", "name": node},
-            "server": {"listen": listen, "public_url": f"http://{listen}"},
-        },
-    )
-    named = NoteSigner(f"{alliance}/officer/officer1", _new_key(folder, "officer1"))
-    pin = Pin(alliance, 1, (named.vkey.render(),))
-    (folder / "pin.json").write_text(pin.render())
-    hub = build_hub(folder, create=True)
-    _found(hub, pin, named, f"http://{listen}")
+    folder, now = folder_of(context), SystemClock().now()
+    public = (url or f"http://{listen}").rstrip("/")
+    with new_folder(folder) as new:
+        enrolment = Enrolment(new, alliance, "node", node, _phrase())
+        request = _node_folder(new, enrolment, public, listen, [])
+        officer = make_officer(new, alliance, "officer1", "officer1")
+        pin = Pin(alliance, 1, (officer.vkey.render(),))
+        (new / "pin.json").write_text(pin.render())
+        hub = build_hub(new)
+        proposal = propose(alliance, EMPTY, founding_entries(pin, request, 0, now))
+        sign(proposal, [officer])
+        sent = body_of(proposal).removesuffix(b"\n").split(b"\n")
+        log = hub.signer("log")
+        publish(hub.store, hub.registry.current, REGISTRY, sent, signer=log, now=now)
+        hub.close()
     text = [
         f"Made the alliance {alliance} with the node {node} in {folder}.",
         "This is for trial: one folder holds the officer's key, the node's keys and",
         "whole token keys, so whoever runs it could test guesses of identifiers.",
         f"Next: hub --dir {folder} serve",
     ]
-    emit(context, {"alliance": alliance, "node": node}, text)
+    body = {"alliance": alliance, "node": node, "url": public}
+    emit(context, body, text)
 
 
-def _found(hub: Hub, pin: Pin, officer: NoteSigner, url: str) -> None:
-    """Write the registry's first batch."""
-    now, node, alliance = SystemClock().now(), hub.name, pin.alliance
-    owner = f"node/{node}"
-    log = _new_key(hub.folder, "log")
-    keys = {r: _new_key(hub.folder, r) for r in ("witness", "request")}
-    lines = [
-        registry_entry(
-            "alliance",
-            now,
-            alliance=alliance,
-            threshold=1,
-            officers=list(pin.officers),
-        ),
-        registry_entry("node", now, name=node, url=url),
-        registry_entry("key", now, **key_entry(alliance, owner, "log", ["log"], log)),
-        *(
-            registry_entry("key", now, **key_entry(alliance, owner, r, [r], k))
-            for r, k in keys.items()
-        ),
-        registry_entry(
-            "home",
-            now,
-            feed=REGISTRY,
-            node=node,
-            key=to_base64(log.public),
-            size=0,
-            root=_EMPTY,
-        ),
-        registry_entry("policy", now, quorum=0),
-        *(
-            registry_entry("token-key", now, **_token_key(hub.folder, node, c))
-            for c in ("open", "scarce")
-        ),
+@click.command("new")
+@click.option("--alliance", required=True, help="The alliance's name, a host name.")
+@click.option("--name", required=True, help="This node's name.")
+@_LISTEN
+@_URL
+@click.pass_context
+def node_new(
+    context: click.Context, alliance: str, name: str, listen: str, url: str | None
+) -> None:
+    """Make the folder of an alliance's first node: keys, database, request.json."""
+    folder = folder_of(context)
+    public = (url or f"http://{listen}").rstrip("/")
+    with new_folder(folder) as new:
+        enrolment = Enrolment(new, alliance, "node", name, _phrase())
+        request = _node_folder(new, enrolment, public, listen, [])
+    text = [
+        f"Made the node {name} of {alliance} in {folder}, for {public}.",
+        f"Send {folder / 'request.json'} to the officer who founds the alliance;",
+        "it holds no secret. The node holds whole token keys, so its operator could",
+        "test guesses of identifiers.",
+        f"Next: put the alliance's pin file at {folder / 'pin.json'}, then",
+        f"  hub --dir {folder} serve",
     ]
-    with hub.store.read() as tx:
-        head = hub.registry.current(tx).head
-    proposal = propose(alliance, head, lines)
-    sign(proposal, [officer])
-    sent = body_of(proposal).removesuffix(b"\n").split(b"\n")
-    publish(hub.store, hub.registry.current, REGISTRY, sent, signer=log, now=now)
+    emit(context, request, text)
+
+
+def _directory_at(url: str, pin: Pin) -> Directory:
+    """Return the directory that a hub shows, replayed from the pin.
+
+    Raises:
+        UnavailableError: It does not answer.
+        RefusedError: It is a hub of another alliance, or has no registry yet.
+    """
+    store, registry = MemoryStore(), Registry(pin)
+    client = Client(url, SystemClock())
+    try:
+        found = pull(store, registry, client, SystemClock().now(), only={REGISTRY})
+    finally:
+        client.close()
+    problem = found.problems.get(REGISTRY)
+    if problem is not None:
+        raise _other_alliance(url, pin, problem)
+    with store.read() as tx:
+        directory = registry.directory(tx)
+    if directory.size == 0:
+        raise RefusedError(
+            f"{url} has no registry yet",
+            code="not-founded",
+            advice="Wait until the officers submitted the first batch, or ask them.",
+        )
+    return directory
+
+
+def _other_alliance(url: str, pin: Pin, problem: HubError) -> RefusedError:
+    return RefusedError(
+        f"{url} shows no registry of {pin.alliance} that leads from this pin: "
+        f"{problem}",
+        code="wrong-pin",
+        advice="Compare the pin file with the one an officer has, and the URL.",
+    )
+
+
+def _check_newcomer(url: str, directory: Directory, name: str) -> None:
+    taken = {**directory.members, **directory.auditors, **directory.nodes}
+    if name in taken:
+        raise RefusedError(
+            f"{name} is in the registry of {directory.alliance} already",
+            code="name-taken",
+            advice="Choose another name; for a further key of one's own: hub key new.",
+        )
+    if url not in directory.nodes.values():
+        known = ", ".join(sorted(directory.nodes.values()))
+        raise RefusedError(
+            f"{url} is not the public URL of a node, for which requests are signed",
+            code="other-url",
+            advice=f"Join with one of: {known}.",
+        )
 
 
 @click.command()
 @click.argument("url")
 @click.option("--pin", "pin_file", type=click.Path(path_type=Path), required=True)
-@click.option("--as", "role", type=click.Choice(["member", "auditor"]), required=True)
+@click.option(
+    "--as", "role", type=click.Choice(["member", "auditor", "node"]), required=True
+)
 @click.option("--name", required=True)
 @click.option("--region", default="", help="Country of national phone numbers.")
+@click.option("--listen", default="127.0.0.1:8750", help="Where a node listens.")
+@click.option("--url", "own", help="A node's own public URL.")
 @click.pass_context
 def join(
-    context: click.Context, url: str, pin_file: Path, role: str, name: str, region: str
+    context: click.Context,
+    url: str,
+    pin_file: Path,
+    role: str,
+    name: str,
+    region: str,
+    listen: str,
+    own: str | None,
 ) -> None:
     """Make this folder's keys and the request to be admitted."""
-    folder = folder_of(context)
+    folder, hub_url = folder_of(context), url.rstrip("/")
+    check_unused(folder)
+    check_name(name)
     try:
         pin = Pin.parse(pin_file.read_text())
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pin cannot be read: {error}") from None
-    folder.mkdir(parents=True, exist_ok=True)
-    check_name(name)
-    write_config(
-        folder,
-        {
-            "alliance": {"name": pin.alliance, "pin": "pin.json"},
-            "self": {"role": role, "name": name},
-            "client": {"hubs": [url.rstrip("/")], "region": region},
-        },
-    )
-    (folder / "pin.json").write_text(pin.render())
-    key_name = "publish" if role == "member" else "request"
-    roles = ["publish", "request"] if role == "member" else ["request"]
-    signer = _new_key(folder, key_name)
-    (folder / "private" / f"{key_name}.label").write_text("k1\n")
-    request = {
-        "kind": role,
-        "name": name,
-        "key": key_entry(pin.alliance, f"{role}/{name}", "k1", roles, signer),
-    }
-    (folder / "request.json").write_text(json.dumps(request, indent=1) + "\n")
-    build_hub(folder, create=True)
+    _check_newcomer(hub_url, _directory_at(hub_url, pin), name)
+    with new_folder(folder) as new:
+        (new / "pin.json").write_text(pin.render())
+        enrolment = Enrolment(new, pin.alliance, role, name, _phrase())
+        if role == "node":
+            public = (own or f"http://{listen}").rstrip("/")
+            request = _node_folder(new, enrolment, public, listen, [hub_url])
+        else:
+            request = _newcomer(new, enrolment, hub_url, region)
     text = [
         f"Made keys for {role} {name} of {pin.alliance} in {folder}.",
         f"Send {folder / 'request.json'} to an officer; it holds no secret.",
     ]
     emit(context, request, text)
+
+
+def _newcomer(folder: Path, enrolment: Enrolment, url: str, region: str) -> Request:
+    sections: dict[str, dict[str, Any]] = {
+        "alliance": {"name": enrolment.alliance, "pin": "pin.json"},
+        "self": {"role": enrolment.kind, "name": enrolment.name},
+        "client": {"hubs": [url], "region": region},
+    }
+    request = enrolment.newcomer()
+    (folder / "request.json").write_text(render_request(request))
+    write_config(folder, sections)
+    return request
 
 
 COMMANDS = (init, join)
