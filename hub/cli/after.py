@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,9 @@ import click
 from hub.cli.common import emit, hub_of
 from hub.cli.looking import entry_of
 from hub.cli.publish import publisher_of
+from hub.cli.office import Office
 from hub.cli.pulling import pull_once
+from hub.cli.rules import erase_by_officers
 from hub.errors import MalformedError, RefusedError
 from hub.model import EntryName, new_salt, render_time
 from hub.store.ledger import Ledger
@@ -96,10 +99,18 @@ def dispute(context: click.Context, report: str, reason: str) -> None:
 @click.command()
 @click.argument("entries", nargs=-1, required=True)
 @click.option("--ground", type=click.Choice(GROUNDS), default="data-subject-request")
+@click.option(
+    "--out", default="proposal.json", help="An officers' proposal.", type=Path
+)
 @click.pass_context
-def erase(context: click.Context, entries: tuple[str, ...], ground: str) -> None:
-    """Order own entries to be erased: hidden now, deleted in 72 hours."""
+def erase(
+    context: click.Context, entries: tuple[str, ...], ground: str, out: Path
+) -> None:
+    """Order own entries to be erased; in an officer's folder, those of any member."""
     hub = hub_of(context)
+    if hub.role in ("officer", "node"):
+        erase_by_officers(Office(context, hub, out), entries, ground)
+        return
     names = [EntryName.parse(e) for e in entries]
     if any(n.feed != hub.name for n in names):
         raise RefusedError("only own entries; officers erase those of others")
