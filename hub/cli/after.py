@@ -9,8 +9,8 @@ import click
 
 from hub.cli.common import emit, hub_of
 from hub.cli.looking import entry_of
-from hub.cli.publish import publisher_of
 from hub.cli.office import Office
+from hub.cli.publish import publisher_of
 from hub.cli.pulling import pull_once
 from hub.cli.rules import erase_by_officers
 from hub.errors import MalformedError, RefusedError
