@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from flask import Flask, Response, request
+from flask import Flask
 from flask_smorest import Api
 
-from hub.api import alliance, errors, federation, feeds, metrics
+from hub.api import alliance, errors, federation, feeds, metrics, observed
 from hub.api.context import Serving
 from hub.tlog.batch import MAX_BYTES
 
 __all__ = ["create_app"]
-
-_PART = 64 * 1024
 
 
 def create_app(serving: Serving) -> Flask:
@@ -30,6 +26,7 @@ def create_app(serving: Serving) -> Flask:
     # A URL has one form: two slashes are an unknown path and not a redirect.
     app.url_map.merge_slashes = False
     app.extensions["hub"] = serving
+    observed.install(app)
     app.before_request(serving.begin)
     api = Api(app)
     blueprints = (
@@ -42,23 +39,4 @@ def create_app(serving: Serving) -> Flask:
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     errors.install(app)
-    app.after_request(_drain)
     return app
-
-
-def _drain(answer: Response) -> Response:
-    """Read what is left of an upload that was answered early.
-
-    A server that closes a connection with unread bytes resets it, and the reset
-    overtakes the answer: the caller would learn that the network failed instead of
-    why it was refused. Nothing is kept, and no more is read than a batch may have.
-    """
-    if answer.status_code == 413:
-        # What is too long is not read.
-        return answer
-    body, left = request.environ["wsgi.input"], MAX_BYTES
-    # A caller that hung up gets no answer anyway.
-    with suppress(OSError):
-        while left > 0 and (part := body.read(min(left, _PART))):
-            left -= len(part)
-    return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 
 from flask import g, request
@@ -81,8 +80,7 @@ class Serving:
         return self.token_secrets.get(key)
 
     def begin(self) -> None:
-        """Name the request and find out who sends it."""
-        g.request_id = secrets.token_hex(8)
+        """Find out who sends the request."""
         g.caller = ANONYMOUS
         signed = "Signature-Input" in request.headers
         if not signed and "Authorization" not in request.headers:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, g
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from hub.errors import (
@@ -85,7 +85,9 @@ SLUGS = {
     "malformed": 422,
     "malformed-note": 422,
     "no-evidence": 422,
+    "no-home": 422,
     "registry-rule": 422,
+    "tombstone-without-erasure": 422,
     "weak-key": 422,
     "wrong-count": 422,
     "wrong-digest": 422,
@@ -161,6 +163,7 @@ def problem(
     status: int, code: str, detail: str, advice: str = "", **more: object
 ) -> Response:
     """Return a problem document."""
+    g.slug = code
     answer = Response(
         problem_bytes(status, code, detail, advice, **more),
         status=status,
@@ -228,18 +231,3 @@ def install(app: Flask) -> None:
     app.register_error_handler(KeysError, _of_hub)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_bug)
-    # The path is logged without its query; neither holds an identifier.
-    app.after_request(_log)
-
-
-def _log(answer: Response) -> Response:
-    answer.headers["X-Request-Id"] = g.get("request_id", "")
-    line = {
-        "request": g.get("request_id"),
-        "method": request.method,
-        "path": request.path,
-        "status": answer.status_code,
-        "who": getattr(g.get("caller"), "owner", ""),
-    }
-    log.info("%s", json.dumps(line))
-    return answer

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from hub.cli import (
+    access,
     admit,
     after,
     demo,
@@ -27,6 +28,7 @@ from hub.cli import (
     registry,
     rules,
     screen,
+    serve,
     setup,
     storage,
     watch,
@@ -66,9 +68,11 @@ _MODULES = (
     admit,
     keys,
     rules,
+    serve,
     node,
     peers,
     storage,
+    access,
     publish,
     pulling,
     watch,

@@ -14,6 +14,7 @@ from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import hub_of
 from hub.cli.pulling import pull_once, worst
 from hub.errors import HubError
+from hub.logs import configure_logs
 from hub.peering import alarms, visit
 from hub.scheduler import Job, Worker, leased, tidy
 from hub.wiring import Hub
@@ -29,7 +30,7 @@ log = logging.getLogger("hub.worker")
 def worker(context: click.Context, once: bool) -> None:
     """Pull on a schedule and alert, until stopped."""
     hub = hub_of(context)
-    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s")
+    configure_logs()
     jobs = _jobs(hub, as_json=context.obj["json"])
     if once:
         for job in jobs:

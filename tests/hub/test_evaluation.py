@@ -186,13 +186,6 @@ class Forgetful:
         """Remember nothing."""
 
 
-@pytest.fixture
-def served(harmed):
-    node = Served(harmed)
-    yield node
-    node.close()
-
-
 def test_a_real_node_signs_its_answers(served):
     state = served.hub.directory()
     key = state.token_keys["open-1"]

