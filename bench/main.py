@@ -20,12 +20,12 @@ from click.testing import CliRunner
 from hub.audit import audit
 from hub.cli import hub as cli
 from hub.feeds import publish
+from hub.indexing import catch_up
 from hub.indicators import Outlook
 from hub.model import new_case_id, new_salt, render_time
 from hub.officers import body_of, propose, registry_entry, sign
 from hub.publishing import make_batch
 from hub.registry import Registry
-from hub.screening import catch_up
 from hub.store.sqlite import SqliteStore
 from hub.sync import Mirror, pull
 from hub.wiring import Hub, build_hub
@@ -146,9 +146,7 @@ def entries(hub: Hub, key: NoteSigner, folder: Path) -> None:
     registry = Registry(hub.registry.pin)
     peer = Mirror(hub.store, "mirror")
     seconds = timed(lambda: pull(reader, registry, peer, now))
-    with reader.read() as tx:
-        directory = registry.directory(tx)
-    indexing = timed(lambda: catch_up(reader, directory))
+    indexing = timed(lambda: catch_up(reader, registry.directory))
     row(
         "pull: verify, store, index",
         total / (seconds + indexing),

@@ -1,8 +1,7 @@
 """Screening: one's own sellers against the active reports, locally.
 
-The hub learns how many tokens are asked for and nothing else. :func:`catch_up` brings
-the token index up to the heads that were pulled, so an answer is never from behind
-them.
+The hub learns how many tokens are asked for and nothing else. What was pulled counts in
+every answer: the token index is brought up to it first.
 """
 
 from __future__ import annotations
@@ -12,66 +11,20 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from hub.directory import Directory
-from hub.feeds import void_ranges
+from hub.indexing import Current, caught_up, outlook_of
 from hub.indicators import Listed, Outlook
 from hub.interop.tables import Row
-from hub.model import REGISTRY, EntryName, render_time
-from hub.store.base import Store, Transaction
+from hub.model import EntryName, render_time
+from hub.store.base import Store
 from hub.store.ledger import Ledger
 from hub.tokens import Tokenizer
-from schemas.fast import read_line
 from schemas.identifiers import variants
 
-__all__ = ["Refs", "catch_up", "describe", "outlook_of", "refs_of", "screen"]
+__all__ = ["Refs", "describe", "outlook_of", "refs_of", "screen"]
 
 PART = 2000
 Refs = Callable[[EntryName], str | None]
 """Returns the member's own reference of its own report, None for all others."""
-
-
-def outlook_of(directory: Directory, now: int) -> Outlook:
-    """Return what besides the feeds decides whether a report is active."""
-    gone = frozenset(m for m, how in directory.left.items() if how == "suspended")
-    return Outlook(now, directory.suspended, gone)
-
-
-def catch_up(store: Store, directory: Directory) -> None:
-    """Index every feed up to its head; again from 0 when keys were closed since."""
-    with store.write() as tx:
-        feeds = [f for f in tx.heads.all() if f != REGISTRY]
-        voids = {f: void_ranges(tx, directory, f) for f in feeds}
-        mark = repr(voids)
-        if tx.node.get_meta("voids") not in (None, mark):
-            tx.index.clear()
-        tx.node.set_meta("voids", mark)
-        for feed in feeds:
-            _index(tx, feed, voids[feed])
-        _silence(tx, directory)
-
-
-def _silence(tx: Transaction, directory: Directory) -> None:
-    """Keep what the registry makes inactive beside the index, when it changed."""
-    gone = sorted(outlook_of(directory, 0).gone)
-    mark = repr((sorted(directory.suspended.items()), gone))
-    if tx.node.get_meta("silenced") != mark:
-        tx.index.silence(directory.suspended, gone)
-        tx.node.set_meta("silenced", mark)
-
-
-def _index(tx: Transaction, feed: str, voids: list[range]) -> None:
-    head = tx.heads.get(feed)
-    start, stop = tx.index.size(feed), head.size if head else 0
-    if start >= stop:
-        return
-    entries: list[tuple[int, dict[str, Any]]] = []
-    for line in tx.objects.lines(feed, start, stop):
-        if line.raw is None or any(line.index in span for span in voids):
-            continue
-        entry, _ = read_line(line.raw)
-        if entry is not None:
-            entries.append((line.index, entry))
-    tx.index.add(feed, stop, entries)
 
 
 def refs_of(ledger: Ledger, member: str) -> Refs:
@@ -106,6 +59,7 @@ def _every(_listed: Listed) -> bool:
 
 def screen(
     store: Store,
+    current: Current,
     tokenizer: Tokenizer,
     outlook: Outlook,
     rows: Iterable[Row],
@@ -120,7 +74,8 @@ def screen(
     only, and the tokens that it asked for are cached.
 
     Args:
-        store: The mirror, its index up to date.
+        store: The mirror.
+        current: Returns the directory as of a transaction.
         tokenizer: Makes tokens.
         outlook: Time, suspensions, departures.
         rows: The rows of a file.
@@ -137,7 +92,7 @@ def screen(
         # A cell that cannot be read takes nothing from the others of its row.
         asked = [_asked(row, looser=looser) for row in part]
         tokens = tokenizer.tokens(i for forms in asked for i in forms)
-        with store.read() as tx:
+        with caught_up(store, current) as tx:
             found = tx.index.lookup(list(tokens.values()), outlook)
         for row, forms in zip(part, asked, strict=True):
             hits = [

@@ -48,6 +48,7 @@ __all__ = ["Mirror", "Peer", "Pulled", "pull"]
 
 SEGMENT = 30_000
 _TRIES = 100
+_REPORT = b'{"kind":"report",'
 _TOMBSTONE = b'{"kind":"tombstone"'
 Progress = Callable[[str, int, int], None]
 
@@ -344,11 +345,10 @@ class _Feed:
         digests = digests_of(sent)
         lines: list[bytes | None] = list(sent)
         claims = {}
-        for place, line in enumerate(sent):
-            if not line.startswith(_TOMBSTONE):
-                continue
+        withheld = [n for n, line in enumerate(sent) if line.startswith(_TOMBSTONE)]
+        for place in withheld:
             try:
-                body = json.loads(line)
+                body = json.loads(sent[place])
                 digests[place] = from_base64(body["digest"], 32)
                 claims[first + place] = str(body["by"])
             except (
@@ -406,8 +406,11 @@ class _Feed:
     def _orders(self, tx: Transaction, first: int, lines: list[bytes | None]) -> None:
         registry = self.name == REGISTRY
         for index, line in enumerate(lines, first):
-            # JSON may hide the word behind an escape, and nowhere else.
-            if line is None or not (b"erasure" in line or b"\\u" in line):
+            # A key that stands twice voids a line, so what begins as a report is no
+            # erasure. JSON hides a word behind an escape and nowhere else.
+            if line is None or line.startswith(_REPORT):
+                continue
+            if b"erasure" not in line and b"\\" not in line:
                 continue
             entry, _ = read_line(line, registry=registry)
             for target, indices in erasure_targets(self.name, entry or {}):

@@ -15,10 +15,11 @@ from typing import Any
 
 from hub.directory import Directory
 from hub.feeds import void_ranges
+from hub.indexing import Current, caught_up, outlook_of
 from hub.indicators import Ended, Fate, Listed, Outlook, why_ended
 from hub.interop.tables import Row
 from hub.model import EntryName, render_time
-from hub.screening import Refs, describe, outlook_of
+from hub.screening import Refs, describe
 from hub.store.base import Store, Transaction
 from hub.store.watching import Change, Listing, Watched, Watching
 from hub.tokens import Tokenizer
@@ -99,8 +100,8 @@ def active_keys(directory: Directory) -> list[str]:
 
 def news(
     store: Store,
+    current: Current,
     watching: Watching,
-    directory: Directory,
     now: int,
     *,
     ways: Sequence[str],
@@ -110,9 +111,9 @@ def news(
     """Note what began or ended on the watch list, and put the alerts into the outbox.
 
     Args:
-        store: The mirror, its index up to date.
+        store: The mirror.
+        current: Returns the directory as of a transaction.
         watching: The watch list.
-        directory: As of the mirror's registry.
         now: The time.
         ways: How alerts are delivered.
         refs: Own references of own reports.
@@ -122,8 +123,9 @@ def news(
         The alerts: begins before ends, each by reference.
     """
     changes: list[Change] = []
-    outlook = outlook_of(directory, now)
-    with store.read() as tx:
+    with caught_up(store, current) as tx:
+        directory = current(tx)
+        outlook = outlook_of(directory, now)
         reasons = _Reasons(tx, directory, outlook)
         for watched, standing in watching.parts():
             found = tx.index.lookup([w.token for w in watched], outlook)

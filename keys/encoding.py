@@ -20,7 +20,14 @@ import re
 
 from keys.errors import EncodingError
 
-__all__ = ["from_base64", "from_hex", "parse_decimal", "to_base64", "to_hex"]
+__all__ = [
+    "from_base64",
+    "from_checked_base64",
+    "from_hex",
+    "parse_decimal",
+    "to_base64",
+    "to_hex",
+]
 
 _DECIMAL = re.compile(r"(?:0|[1-9][0-9]{0,18})\Z", re.ASCII)
 MAX_INTEGER = 2**63 - 1
@@ -63,7 +70,8 @@ def from_base64(value: str | bytes, size: int | None = None) -> bytes:
     """
     text = _text(value)
     try:
-        data = base64.b64decode(text, validate=True)
+        # What is rendered again below needs no closer look here.
+        data = binascii.a2b_base64(text, strict_mode=True)
     except (binascii.Error, ValueError):
         raise EncodingError("not base64") from None
     if to_base64(data) != text:
@@ -71,6 +79,15 @@ def from_base64(value: str | bytes, size: int | None = None) -> bytes:
     if size is not None and len(data) != size:
         raise EncodingError(f"expected {size} bytes of base64, got {len(data)}")
     return data
+
+
+def from_checked_base64(text: str) -> bytes:
+    """Decode base64 that a pattern or a schema found canonical already.
+
+    A third of the work of :func:`from_base64`, for whoever reads a million tokens; for
+    any other text the answer is meaningless.
+    """
+    return binascii.a2b_base64(text)
 
 
 def to_hex(data: bytes) -> str:

@@ -51,6 +51,8 @@ class PlainReport(NamedTuple):
     valid_until: str
     goods: str | None
     """The numbers with commas between them, ``18,25``; None without the field."""
+    first_seen: str | None
+    last_seen: str | None
 
 
 def plain_report(line: bytes) -> PlainReport | None:

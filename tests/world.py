@@ -8,11 +8,12 @@ from pathlib import Path
 from hub.clock import FixedClock
 from hub.directory import Pin
 from hub.feeds import publish
+from hub.indexing import catch_up
 from hub.model import REGISTRY, EntryName, new_salt, render_time
 from hub.officers import body_of, propose, registry_entry, sign
 from hub.publishing import make_batch
 from hub.registry import Registry
-from hub.screening import catch_up, outlook_of
+from hub.screening import outlook_of
 from hub.store.base import Store
 from hub.store.sqlite import SqliteStore
 from keys.ed25519 import Signer
@@ -152,7 +153,7 @@ class World:
         }
 
     def index(self):
-        catch_up(self.store, self.directory)
+        catch_up(self.store, self.directory_of.directory)
 
 
 def new_world(folder: Path, now: int = START) -> World:

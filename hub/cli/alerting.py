@@ -47,8 +47,8 @@ class Desk:
         hub = self.hub
         news(
             hub.store,
+            hub.registry.directory,
             self.watching,
-            hub.directory(),
             hub.clock.now(),
             ways=self.names,
             refs=refs_of(self.ledger, hub.name),

@@ -8,8 +8,9 @@ import click
 
 from hub.cli.common import emit, hub_of, table
 from hub.errors import RefusedError
+from hub.indexing import caught_up
 from hub.model import REGISTRY, EntryName, render_time
-from hub.screening import catch_up, outlook_of
+from hub.screening import outlook_of
 from hub.wiring import Hub
 from keys.encoding import to_base64
 from schemas.fast import read_line
@@ -49,10 +50,9 @@ def show(context: click.Context, entry: str) -> None:
 def reports(context: click.Context) -> None:
     """List the own active reports with own references."""
     hub = hub_of(context)
-    catch_up(hub.store, hub.directory())
     outlook = outlook_of(hub.directory(), hub.clock.now())
     refs = {c["case"]: c["ref"] for c in hub.ledger().cases()}
-    with hub.store.read() as tx:
+    with caught_up(hub.store, hub.registry.directory) as tx:
         mine = [
             r
             for rows in tx.index.all_active(outlook).values()

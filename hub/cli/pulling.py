@@ -10,7 +10,7 @@ from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import emit, hub_of
 from hub.cli.progress import Progress
 from hub.errors import HubError, MisbehaviourError, UnavailableError
-from hub.screening import catch_up
+from hub.indexing import catch_up
 from hub.sync import Pulled
 from hub.wiring import Hub
 
@@ -42,7 +42,7 @@ def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> 
         total = Pulled(_joined(total.feeds + found.feeds), found.problems)
         if not any(isinstance(p, UnavailableError) for p in found.problems.values()):
             break
-    catch_up(hub.store, hub.directory())
+    catch_up(hub.store, hub.registry.directory)
     return total
 
 

@@ -13,7 +13,7 @@ from hub.cli.common import emit, hub_of
 from hub.cli.files import Source, file_options, rows_of
 from hub.errors import MalformedError
 from hub.interop.tables import Row
-from hub.screening import catch_up, outlook_of, screen
+from hub.screening import outlook_of, screen
 from schemas.identifiers import canonicalise
 
 __all__ = ["COMMANDS"]
@@ -40,9 +40,10 @@ def screen_command(
         todo = {k.name: n for k, n in tokenizer.missing(wanted).items()}
         emit(context, todo, [f"{k}: {n} tokens to ask for" for k, n in todo.items()])
         return
-    catch_up(hub.store, hub.directory())
     outlook = outlook_of(hub.directory(), hub.clock.now())
-    results = screen(hub.store, tokenizer, outlook, rows, looser=looser)
+    results = screen(
+        hub.store, hub.registry.directory, tokenizer, outlook, rows, looser=looser
+    )
     matched = _show(context, results)
     if matched:
         context.exit(3)
@@ -77,11 +78,11 @@ def lookup(context: click.Context, kind: str) -> None:
         value = canonicalise(kind, sys.stdin.readline(), hub.config["client"]["region"])
     except ValueError as error:
         raise MalformedError(f"the identifier {error}") from None
-    catch_up(hub.store, hub.directory())
     outlook = outlook_of(hub.directory(), hub.clock.now())
     ledger = hub.ledger()
     row = Row(1, [(kind, value)])
-    results = screen(hub.store, hub.tokenizer(ledger), outlook, [row])
+    current, tokenizer = hub.registry.directory, hub.tokenizer(ledger)
+    results = screen(hub.store, current, tokenizer, outlook, [row])
     if _show(context, results):
         context.exit(3)
 

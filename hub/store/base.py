@@ -36,14 +36,13 @@ counts as proven: heads carry signatures and lines carry digests for that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from hub.indicators import Listed, Outlook, Reported
-from hub.model import EntryName
 from hub.store.federation_port import EvidenceRow, Federation, Witnessed
+from hub.store.index_port import Index, IndexEntry
 from hub.store.node_port import NodeState
 from hub.store.records import (
     DAY,
@@ -78,6 +77,7 @@ __all__ = [
     "Federation",
     "Heads",
     "Index",
+    "IndexEntry",
     "Limit",
     "Line",
     "NodeHash",
@@ -266,55 +266,6 @@ class Erasures(Protocol):
 
     def mark_deleted(self, feed: str, indices: Sequence[int]) -> None:
         """Note that these lines are gone; belongs in the transaction of ``erase``."""
-        ...
-
-
-class Index(Protocol):
-    """What is derived from the feeds for fast look-ups; rebuilt from them at will."""
-
-    def clear(self) -> None:
-        """Forget everything, so that it can be built again from entry 0."""
-        ...
-
-    def size(self, feed: str) -> int:
-        """Return up to which entry a feed is indexed."""
-        ...
-
-    def add(
-        self, feed: str, stop: int, entries: Iterable[tuple[int, Mapping[str, Any]]]
-    ) -> None:
-        """Index the entries of a feed up to ``stop``, in their order."""
-        ...
-
-    def forget(self, feed: str, indices: Sequence[int]) -> None:
-        """Drop what is known of deleted lines; belongs in the transaction of ``erase``.
-
-        What they held is then in the index no more than in the lines.
-        """
-        ...
-
-    def silence(self, suspended: Mapping[EntryName, int], gone: Iterable[str]) -> None:
-        """Keep what the registry makes inactive, for who reads the tables by hand.
-
-        Look-ups take it from their outlook instead, which is never behind.
-        """
-        ...
-
-    def lookup(
-        self, tokens: Sequence[bytes], outlook: Outlook
-    ) -> dict[bytes, list[Listed]]:
-        """Return the active reports of each token that has any."""
-        ...
-
-    def reports_of(self, feed: str, token: bytes) -> list[Reported]:
-        """Return every report of a member on a token, oldest first.
-
-        Those that were withdrawn too, and none under a standing erasure.
-        """
-        ...
-
-    def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
-        """Return every active report by token; for audits and tests."""
         ...
 
 

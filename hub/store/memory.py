@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hub.errors import RefusedError, UnavailableError
-from hub.store.index import MemoryIndex
 from hub.store.memory_federation import MemoryFederation
 from hub.store.memory_feeds import (
     MemoryBatches,
@@ -16,6 +15,7 @@ from hub.store.memory_feeds import (
     MemoryHeads,
     MemoryObjects,
 )
+from hub.store.memory_index import MemoryIndex, View
 from hub.store.memory_node import MemoryNodeState
 from hub.store.memory_state import MemorySession, State
 from hub.store.pages import corrupt
@@ -36,8 +36,11 @@ class MemoryTransaction:
         self.node = MemoryNodeState(session)
         self.federation = MemoryFederation(session)
         self.index: MemoryIndex = session.state.index.seen_with(
-            self.erasures.standing_everywhere
+            View(self.erasures.standing_everywhere, self._sizes)
         )
+
+    def _sizes(self) -> dict[str, int]:
+        return {feed: head.size for feed, head in self.heads.all().items()}
 
 
 class MemoryStore:

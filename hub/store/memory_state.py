@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hub.store.federation_port import EvidenceRow, Witnessed
-from hub.store.index import MemoryIndex
+from hub.store.memory_index import MemoryIndex
 from hub.store.records import (
     BatchRow,
     BearerToken,

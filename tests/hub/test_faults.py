@@ -13,10 +13,11 @@ from hub.app import create_app
 from hub.audit import audit
 from hub.clock import FixedClock, SystemClock
 from hub.feeds import append, delete_due
+from hub.indexing import catch_up
 from hub.model import new_case_id, new_salt, render_time
 from hub.officers import body_of, propose, registry_entry, sign
 from hub.publishing import make_batch
-from hub.screening import catch_up, outlook_of
+from hub.screening import outlook_of
 from hub.store.engine import sqlite3
 from hub.tlog.batch import digests_of, is_header
 from hub.tlog.checkpoint import Head
@@ -231,7 +232,7 @@ def test_lines_under_a_closed_key_are_void_and_no_finding(node):
     found, report = kinds(node.folder)
     assert found == set()
     assert report.void == ["maison/0-4"]
-    catch_up(node.hub.store, node.hub.directory())
+    catch_up(node.hub.store, node.hub.registry.directory)
     with node.hub.store.read() as tx:
         assert not tx.index.all_active(outlook_of(node.hub.directory(), NOW))
     assert node.post(node.batch(report_line())).json["type"].endswith("closed-key")
@@ -247,7 +248,7 @@ def test_a_suspended_entry_is_inactive_until_its_day(node):
             until=render_time(NOW + 100),
         )
     )
-    catch_up(node.hub.store, node.hub.directory())
+    catch_up(node.hub.store, node.hub.registry.directory)
     directory = node.hub.directory()
     with node.hub.store.read() as tx:
         now = tx.index.all_active(outlook_of(directory, NOW + 1))

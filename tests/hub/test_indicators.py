@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from hub.directory import Directory, Key
 from hub.feeds import append, delete_due
+from hub.indexing import catch_up
 from hub.indicators import Ended, Fate, Outlook, Reported, derive, follow, why_ended
 from hub.model import EntryName, parse_time, render_time
 from hub.parties import Closure
-from hub.screening import catch_up, outlook_of
+from hub.screening import outlook_of
 from hub.store.engine import sqlite3
 from hub.store.memory import MemoryStore
 from hub.store.sqlite import SqliteStore
@@ -32,8 +33,9 @@ MEMBERS = ("maison", "market")
 NOW = 1_800_000_000
 SALT = to_base64(bytes(16))
 LOG = Signer.from_seed(bytes(32))
-CASES = ("a" * 16, "b" * 16)
-TOKENS = tuple(to_base64(bytes([n]) * 32) for n in range(2))
+# They begin alike, as the index looks at beginnings first.
+CASES = ("a" * 16, "a" * 8 + "b" * 8)
+TOKENS = tuple(to_base64(bytes([7] * 6 + [n] * 26)) for n in range(2))
 
 
 def report(token=0, case=0, valid=1000):
@@ -190,7 +192,7 @@ done = st.one_of(
     st.tuples(st.just("close"), member, index),
     st.tuples(st.just("suspend"), member, index),
     st.tuples(st.just("leave"), member, st.none()),
-    st.tuples(st.just("index"), st.none(), st.none()),
+    st.tuples(st.just("index"), st.sampled_from([1, 3, 1000]), st.none()),
 )
 publish = st.tuples(st.just("publish"), member, said)
 ACTS = st.integers(0, 2).flatmap(lambda n: done if n == 2 else publish)
@@ -278,9 +280,9 @@ class World:
         left = {**self.directory.left, feed: "suspended"}
         self.directory = replace(self.directory, left=left)
 
-    def index(self, *_):
+    def index(self, run=1000, _=None):
         for store in self.stores:
-            catch_up(store, self.directory)
+            catch_up(store, lambda _tx: self.directory, run=run)
 
     def counted(self):
         """Return what the feeds say when erased, lost and void lines never were."""

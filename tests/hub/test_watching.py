@@ -45,7 +45,8 @@ def alerts(world, watching, ways=("terminal",)):
     world.index()
     refs = refs_of(None, "nobody")
     now = world.clock.now()
-    return news(world.store, watching, world.directory, now, ways=ways, refs=refs)
+    current = world.directory_of.directory
+    return news(world.store, current, watching, now, ways=ways, refs=refs)
 
 
 def test_a_begin_and_an_end_are_alerted_once_each(world, watching):

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 import keys.encoding
 import keys.note
-from keys.encoding import from_base64, from_hex, parse_decimal, to_base64, to_hex
+from keys.encoding import (
+    from_base64,
+    from_checked_base64,
+    from_hex,
+    parse_decimal,
+    to_base64,
+    to_hex,
+)
 from keys.errors import EncodingError
 
 INPUTS = st.one_of(
@@ -121,3 +128,9 @@ def test_the_examples_in_the_docstrings_are_true(module):
     result = doctest.testmod(module)
     assert result.attempted
     assert not result.failed
+
+
+@given(st.binary(max_size=80))
+def test_checked_base64_is_decoded_like_any_other(data):
+    text = to_base64(data)
+    assert from_checked_base64(text) == from_base64(text) == data

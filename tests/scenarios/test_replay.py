@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from hub.clock import SystemClock
+from hub.indexing import catch_up
 from hub.interop.tables import Options, Row, read_rows
 from hub.model import new_case_id, new_salt, render_time
 from hub.publishing import make_batch
-from hub.screening import catch_up, outlook_of, screen
+from hub.screening import outlook_of, screen
 from hub.sync import pull
 from hub.tokens import Tokenizer
 from hub.wiring import build_hub
@@ -158,7 +159,7 @@ def test_replay_of_real_scam_shops(alliance):
     found = pull(reader.store, reader.registry, reader.client(), now)
     assert not found.problems
     assert sum(b - a for _, a, b in found.feeds) > 73_000
-    catch_up(reader.store, reader.directory())
+    catch_up(reader.store, reader.registry.directory)
     outlook = outlook_of(reader.directory(), now)
     with reader.store.read() as tx:
         active = tx.index.all_active(outlook)
@@ -166,7 +167,7 @@ def test_replay_of_real_scam_shops(alliance):
     assert sum(map(len, active.values())) == 14_908
 
     rows = [Row(n, [forms[d]]) for n, d in enumerate(domains)]
-    results = screen(reader.store, tokenizer, outlook, rows)
+    results = screen(reader.store, reader.registry.directory, tokenizer, outlook, rows)
     for domain, result in zip(domains, results, strict=True):
         assert result["listed_by"] == sorted(expected[domain]), domain
     reader.close()

@@ -81,6 +81,8 @@ def agrees(line):
         str(entry["confidence"]),
         entry["valid_until"],
         None if goods is None else ",".join(map(str, goods)),
+        entry.get("first_seen"),
+        entry.get("last_seen"),
     )
     return True
 
