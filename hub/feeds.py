@@ -38,6 +38,7 @@ __all__ = [
     "append",
     "append_all",
     "authorise",
+    "check_report",
     "delete_due",
     "erasure_targets",
     "known_batch",
@@ -321,9 +322,12 @@ def _check_entry(
         rule(tx, directory, batch, entry)
 
 
-def _check_report(
-    _tx: Transaction, directory: Directory, _batch: OpenBatch, entry: Entry
-) -> None:
+def check_report(directory: Directory, entry: Entry) -> None:
+    """Check what a report needs of the registry: its token key, and how long it lasts.
+
+    Raises:
+        MalformedError: The message names the field.
+    """
     key = directory.token_keys.get(entry["key"])
     if key is None or key.name in directory.retired:
         raise MalformedError(f"key: {entry['key']} is not an active token key")
@@ -337,6 +341,12 @@ def _check_report(
         raise MalformedError(
             f"valid_until: at most {days} days after at for this basis"
         )
+
+
+def _check_report(
+    _tx: Transaction, directory: Directory, _batch: OpenBatch, entry: Entry
+) -> None:
+    check_report(directory, entry)
 
 
 def _check_withdrawal(

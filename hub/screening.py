@@ -6,7 +6,6 @@ every answer: the token index is brought up to it first.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -28,23 +27,10 @@ Refs = Callable[[EntryName], str | None]
 
 
 def refs_of(ledger: Ledger, member: str) -> Refs:
-    """Return what finds the member's own references; read once, when first asked."""
-    spans: list[tuple[int, int, str]] | None = None
+    """Return what finds the member's own references."""
 
     def find(name: EntryName) -> str | None:
-        nonlocal spans
-        if name.feed != member:
-            return None
-        if spans is None:
-            where = "WHERE ref IS NOT NULL AND first IS NOT NULL"
-            cases = ledger.cases(where)
-            spans = sorted(
-                (c["first"], c["first"] + c["count"], c["ref"]) for c in cases
-            )
-        place = bisect_right(spans, name.index, key=lambda span: span[0]) - 1
-        if place < 0 or name.index >= spans[place][1]:
-            return None
-        return spans[place][2]
+        return ledger.cases.ref_at(name.index) if name.feed == member else None
 
     return find
 

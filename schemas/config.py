@@ -102,6 +102,14 @@ class Client(StrictSchema):
     region = _form("[A-Za-z]{2}", "a country of two letters such as FR")
 
 
+class Publish(StrictSchema):
+    """What is not published unasked."""
+
+    allow_lists = fields.List(
+        _path(""), load_default=list, error_messages=_wrong("list")
+    )
+
+
 class Server(StrictSchema):
     """How a node is served."""
 
@@ -162,6 +170,7 @@ ConfigSchema: type[Schema] = StrictSchema.from_dict(
             "alliance": Alliance,
             "self": Self,
             "client": Client,
+            "publish": Publish,
             "server": Server,
             "storage": Storage,
             "worker": Worker,

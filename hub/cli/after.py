@@ -10,44 +10,47 @@ import click
 from hub.cli.common import emit, hub_of
 from hub.cli.looking import entry_of
 from hub.cli.office import Office
-from hub.cli.publish import publisher_of
+from hub.cli.publish import outbox_of, resume
 from hub.cli.pulling import pull_once
 from hub.cli.rules import erase_by_officers
-from hub.errors import MalformedError, RefusedError
-from hub.model import EntryName, new_salt, render_time
-from hub.store.ledger import Ledger
+from hub.errors import RefusedError
+from hub.model import EntryName
+from hub.publishing import Piece, packed
+from hub.publishing.lines import entry_line
+from hub.store.journal import Change
+from hub.store.locks import try_lock
 from hub.wiring import Hub
-from schemas.base import SchemaError, render_line
 from schemas.entry import DISPUTE_REASONS, GROUNDS, REASONS
-from schemas.fast import check_line
 
 __all__ = ["COMMANDS"]
 
 
-def _send(context: click.Context, entries: list[dict[str, Any]], done: str) -> None:
-    hub = hub_of(context)
+def _send(
+    context: click.Context,
+    hub: Hub,
+    kind: str,
+    entries: list[tuple[dict[str, Any], tuple[Change, ...]]],
+    done: str,
+) -> None:
     ledger = hub.ledger()
-    publisher = publisher_of(hub, ledger)
-    publisher.resume()
-    now = render_time(hub.clock.now())
-    lines = []
-    for entry in entries:
-        kind = entry.pop("kind")
-        line = render_line({"kind": kind, "salt": new_salt(), "at": now, **entry})
-        try:
-            check_line(line)
-        except SchemaError as error:
-            raise MalformedError(str(error)) from None
-        lines.append(line)
-    receipt = publisher.send(lines)
+    outbox = outbox_of(hub, ledger)
+    with try_lock(hub.folder / "publish.lock") as held:
+        # Whoever holds the lock sends what waits.
+        if held:
+            resume(outbox)
+        now = hub.clock.now()
+        pieces = [Piece((entry_line(kind, now, **e),), c) for e, c in entries]
+        for batch in packed(pieces):
+            receipt = outbox.post(batch, kind).receipt
     emit(context, {"receipt": receipt}, [done])
 
 
-def _case_of(hub: Hub, ledger: Ledger, what: str) -> str:
+def _case_of(hub: Hub, what: str) -> str:
     """Return the case that an entry, a case or an own reference names."""
-    for where in ("ref = ?", '"case" = ?'):
-        for case in ledger.cases(f"WHERE {where} AND NOT withdrawn", (what,)):
-            return str(case["case"])
+    ledger = hub.ledger()
+    for case in (*ledger.cases.by_ref(what), ledger.cases.get(what)):
+        if case and not case.withdrawn:
+            return case.case
     if "/" in what:
         entry = entry_of(hub, what)
         if "case" in entry:
@@ -69,17 +72,15 @@ def withdraw(
 ) -> None:
     """Withdraw entries, cases or own references; by default the whole case."""
     hub = hub_of(context)
-    ledger = hub.ledger()
+    entries: list[tuple[dict[str, Any], tuple[Change, ...]]] = []
     if entry_only:
-        entries: list[dict[str, Any]] = [{"entry": w} for w in what]
+        entries = [({"entry": w, "reason": reason}, ()) for w in what]
     else:
         pull_once(hub)
-        entries = [{"case": _case_of(hub, ledger, w)} for w in what]
-    for entry in entries:
-        entry.update(kind="withdrawal", reason=reason)
-    cases = [e["case"] for e in entries if "case" in e]
-    _send(context, entries, f"Withdrew {', '.join(what)}.")
-    ledger.mark_withdrawn(cases)
+        for case in dict.fromkeys(_case_of(hub, w) for w in what):
+            change = Change(0, "withdrawn", case)
+            entries.append(({"case": case, "reason": reason}, (change,)))
+    _send(context, hub, "withdrawal", entries, f"Withdrew {', '.join(what)}.")
 
 
 @click.command()
@@ -92,8 +93,8 @@ def dispute(context: click.Context, report: str, reason: str) -> None:
     pull_once(hub)
     name, digest = EntryName.parse(report), entry_of(hub, report)["digest"]
     reference = {"feed": name.feed, "entry": name.index, "digest": digest}
-    entry = {"kind": "dispute", "report": reference, "reason": reason}
-    _send(context, [entry], f"Disputed {report}.")
+    entry = {"report": reference, "reason": reason}
+    _send(context, hub, "dispute", [(entry, ())], f"Disputed {report}.")
 
 
 @click.command()
@@ -114,12 +115,9 @@ def erase(
     names = [EntryName.parse(e) for e in entries]
     if any(n.feed != hub.name for n in names):
         raise RefusedError("only own entries; officers erase those of others")
-    entry = {
-        "kind": "erasure",
-        "indices": [n.index for n in names],
-        "ground": ground,
-    }
-    _send(context, [entry], f"{len(names)} entries are hidden now, deleted in 72 h.")
+    entry = {"indices": [n.index for n in names], "ground": ground}
+    done = f"{len(names)} entries are hidden now, deleted in 72 h."
+    _send(context, hub, "erasure", [(entry, ())], done)
 
 
 COMMANDS = (withdraw, dispute, erase)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import click
 
 from hub.wiring import Hub, build_hub
 
-__all__ = ["emit", "folder_of", "hub_of", "table"]
+__all__ = ["emit", "emit_stream", "folder_of", "hub_of", "table"]
 
 
 def folder_of(context: click.Context) -> Path:
@@ -31,6 +31,21 @@ def emit(context: click.Context, body: dict[str, Any], text: Iterable[str]) -> N
         return
     for line in text:
         click.echo(line)
+
+
+def emit_stream(body: dict[str, Any]) -> None:
+    """Print one JSON object whose iterators become arrays, piece by piece."""
+    click.echo("{", nl=False)
+    for place, (name, value) in enumerate(body.items()):
+        click.echo(f"{', ' if place else ''}{json.dumps(name)}: ", nl=False)
+        if not isinstance(value, Iterator):
+            click.echo(json.dumps(value), nl=False)
+            continue
+        click.echo("[", nl=False)
+        for number, item in enumerate(value):
+            click.echo(f"{', ' if number else ''}{json.dumps(item)}", nl=False)
+        click.echo("]", nl=False)
+    click.echo("}")
 
 
 def table(rows: list[list[str]]) -> list[str]:

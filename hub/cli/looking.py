@@ -51,7 +51,7 @@ def reports(context: click.Context) -> None:
     """List the own active reports with own references."""
     hub = hub_of(context)
     outlook = outlook_of(hub.directory(), hub.clock.now())
-    refs = {c["case"]: c["ref"] for c in hub.ledger().cases()}
+    refs = {c.case: c.ref for c in hub.ledger().cases.all()}
     with caught_up(hub.store, hub.registry.directory) as tx:
         mine = [
             r

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-import csv
+import io
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hub.cli.common import emit, hub_of
-from hub.cli.files import Source, file_options, rows_of
-from hub.errors import RefusedError
+from hub.cli.common import emit_stream, hub_of
+from hub.cli.files import Source, file_options, lines_in, rows_of
+from hub.cli.progress import Progress
+from hub.cli.published import (
+    published_body,
+    published_text,
+    rehearsed_body,
+    rehearsed_text,
+)
+from hub.cli.rejected import Rejected, Spool
+from hub.errors import ConfigError, ConflictError, HubError, RefusedError
 from hub.interop.tables import Row
-from hub.publishing import Publisher
+from hub.interop.warninglists import guard, parse_warning_list
+from hub.publishing import Outbox, Outcome, Published, Publisher, RefusedBatchError
+from hub.publishing.rehearsal import Rehearsal
+from hub.publishing.rows import Job
 from hub.store.ledger import Ledger
+from hub.store.locks import try_lock
 from hub.wiring import Hub
 from keys.note import NoteSigner
+from schemas.entry import REASONS
 
-__all__ = ["COMMANDS", "publisher_of"]
+__all__ = ["COMMANDS", "outbox_of", "resume", "turn"]
 
 
-def publisher_of(hub: Hub, ledger: Ledger) -> Publisher:
-    """Return the publisher of this member, with the newest registry.
+def outbox_of(hub: Hub, ledger: Ledger) -> Outbox:
+    """Return the outbox of this member, with the newest registry.
 
     Raises:
         RefusedError: No member, or not admitted yet.
     """
-    if hub.role != "member":
-        raise RefusedError(f"{hub.name} is no member and publishes nothing")
-    hub.pull()
+    _refresh(hub)
     directory = hub.directory()
     if hub.name not in directory.members:
         raise RefusedError(
@@ -39,67 +52,259 @@ def publisher_of(hub: Hub, ledger: Ledger) -> Publisher:
         )
     with hub.store.read() as tx:
         head = hub.registry.current(tx).head
+
+    def find(batch: bytes) -> int | None:
+        _refresh(hub)
+        with hub.store.read() as tx:
+            row = tx.batches.find(hub.name, batch)
+        return row.first if row else None
+
     key = hub.identity("publish")
     signer = NoteSigner(key.keyid, key.signer)
     client = hub.home_client(hub.name)
-    return Publisher(hub.name, signer, ledger, client, directory, head, hub.clock.now())
+    return Outbox(hub.name, signer, ledger, client, directory, head, find)
+
+
+def _refresh(hub: Hub) -> None:
+    if hub.role != "member":
+        raise RefusedError(f"{hub.name} is no member and publishes nothing")
+    hub.pull()
+
+
+@contextmanager
+def turn(hub: Hub) -> Iterator[None]:
+    """Be the only process of this folder that publishes a file.
+
+    Raises:
+        ConflictError: Another one does.
+    """
+    with try_lock(hub.folder / "publish.lock") as held:
+        if not held:
+            raise ConflictError(
+                f"another hub publish is at work in {hub.folder}",
+                code="already-publishing",
+                advice="Run it again when that one has ended.",
+            )
+        yield
+
+
+def resume(outbox: Outbox) -> tuple[int, dict[str, Any] | None]:
+    """Send what earlier runs left; return how many batches, and the last receipt."""
+
+    def refused(error: RefusedBatchError) -> None:
+        click.echo(f"hub: {error}", err=True)
+        click.echo("     Nothing of it is published; publish it again.", err=True)
+
+    posted = outbox.resume(refused)
+    return len(posted), posted[-1].receipt if posted else None
+
+
+class _Sink:
+    """Keeps what became of rows, and shows how far it is."""
+
+    def __init__(self, feed: str, bar: Progress, *, keep: bool):
+        self.rows = Spool()
+        self.rejects = Rejected()
+        self.bar = bar
+        self._feed, self._keep = feed, keep
+
+    def published(self, rows: list[Published]) -> None:
+        """Take rows whose batch has its receipt."""
+        for row in rows if self._keep else ():
+            entries = range(row.first, row.first + row.count)
+            names = [f"{self._feed}/{index}" for index in entries]
+            found = {"row": row.number, "case": row.case, "entries": names}
+            self.rows.add({**found, "status": str(row.verdict)})
+
+    def rejected(self, row: Row, reason: str) -> None:
+        """Take a row that was not published, and why."""
+        self.rejects.add(row, reason)
+
+    def progress(self, number: int) -> None:
+        """Take up to which row all is done."""
+        self.bar.advance(number - self.bar.done)
+
+
+def _options(command: Any) -> Any:
+    for option in (
+        click.option(
+            "--as-site", is_flag=True, help="Publish registrable domains too."
+        ),
+        click.option(
+            "--list", "of_list", help="The list that the file is an edition of."
+        ),
+        click.option(
+            "--replace", is_flag=True, help="Withdraw what the list lacks now."
+        ),
+        click.option(
+            "--reason",
+            type=click.Choice(REASONS),
+            default="resolved",
+            show_default=True,
+            help="Of withdrawals by --replace.",
+        ),
+        click.option(
+            "--allow-list",
+            "allow_lists",
+            multiple=True,
+            type=click.Path(path_type=Path),
+            help="A MISP warning list; what it holds is not published.",
+        ),
+        click.option("--force", is_flag=True, help="Neither guard nor safety stop."),
+        click.option("--again", is_flag=True, help="Withdrawn and erased cases too."),
+        click.option("--dry-run", is_flag=True, help="Show what would be sent."),
+    ):
+        command = option(command)
+    return command
+
+
+def _job(hub: Hub, source: Source, options: dict[str, Any]) -> Job:
+    own = [hub.folder / p for p in hub.config["publish"]["allow_lists"]]
+    lists = [_allow_list(path) for path in (*own, *options["allow_lists"])]
+    given = options["of_list"]
+    more = {} if options["force"] else {"guard": guard(lists)}
+    return Job(
+        source.file.name,
+        given or (source.ref.casefold() if source.ref else source.file.name),
+        named=given is not None,
+        as_site=options["as_site"],
+        again=options["again"],
+        replace=options["replace"],
+        reason=options["reason"],
+        force=options["force"],
+        **more,
+    )
+
+
+def _allow_list(path: Path) -> Any:
+    try:
+        return parse_warning_list(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    except HubError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
 @click.command()
 @file_options
-@click.option("--as-site", is_flag=True, help="Publish the registrable domain too.")
-@click.option("--dry-run", is_flag=True, help="Show what would be sent.")
+@_options
 @click.pass_context
 def publish(
-    context: click.Context,
-    source: Source,
-    as_site: bool,
-    dry_run: bool,
+    context: click.Context, /, source: Source, *, dry_run: bool, **options: Any
 ) -> None:
     """Publish the counterfeit sellers of a file; one row is one case."""
     hub = hub_of(context)
-    rows = rows_of(hub, source)
-    if dry_run:
-        _dry_run(context, rows)
-        return
-    ledger = hub.ledger()
-    publisher = publisher_of(hub, ledger)
-    outcome = publisher.publish(rows, hub.tokenizer(ledger), as_site=as_site)
-    body = {
-        "member": hub.name,
-        "rows": outcome.rows,
-        "rejected": outcome.rejected,
-        "unchanged": outcome.unchanged,
-        "receipt": outcome.receipt,
-    }
-    done = f"Published {len(outcome.rows)} cases in {outcome.entries} entries"
-    text = [f"{done}; {outcome.unchanged} rows were published before."]
-    if outcome.rejected:
-        place = _write_rejected(source.file, outcome.rejected)
-        text.append(f"{len(outcome.rejected)} rows were rejected: see {place}.")
-    emit(context, body, text)
-    if outcome.rejected:
+    job = _job(hub, source, options)
+    as_json = context.obj["json"]
+    done = _rehearse if dry_run else _publish
+    # Scripts get JSON and no bar, even at a terminal.
+    stream = io.StringIO() if as_json else None
+    with Progress("publishing", "rows", lines_in(source.file), stream) as bar:
+        sink = _Sink(hub.name, bar, keep=as_json)
+        outcome = done(context, hub, source, job, sink)
+    if outcome.stopped:
+        raise outcome.stopped
+    if sink.rejects.count:
         context.exit(4)
 
 
-def _dry_run(context: click.Context, rows: Iterator[Row]) -> None:
-    good = bad = 0
-    text = []
-    for row in rows:
-        good, bad = good + (not row.problem), bad + bool(row.problem)
-        if row.problem:
-            text.append(f"row {row.number}: {row.problem}")
-    text.append(f"Would publish {good} cases and reject {bad} rows; sent nothing.")
-    emit(context, {"cases": good, "rejected": bad}, text)
+def _publish(
+    context: click.Context, hub: Hub, source: Source, job: Job, sink: _Sink
+) -> Outcome:
+    ledger = hub.ledger()
+    with turn(hub):
+        outbox = outbox_of(hub, ledger)
+        batches, receipt = resume(outbox)
+        publisher = Publisher(
+            ledger,
+            outbox.directory,
+            hub.tokenizer(ledger),
+            outbox,
+            hub.clock.now(),
+        )
+        outcome = publisher.publish(rows_of(hub, source), job, sink)
+    sink.bar.clear()
+    if outcome.stopped and not (outcome.counts or batches):
+        # Nothing was read, so there is nothing to tell but the reason.
+        raise outcome.stopped
+    outcome.receipt = outcome.receipt or receipt
+    place = sink.rejects.write(source.file, hub.folder, ledger)
+    waiting = len(ledger.journal.waiting())
+    if context.obj["json"]:
+        emit_stream(
+            {
+                "member": hub.name,
+                "rows": iter(sink.rows),
+                "rejected": sink.rejects.listed(),
+                **published_body(outcome, batches, waiting),
+            }
+        )
+        return outcome
+    for line in published_text(outcome, job, batches, waiting):
+        click.echo(line)
+    if place:
+        for reason in sink.rejects.first:
+            click.echo(reason)
+        click.echo(f"{sink.rejects.count} rows were rejected: see {place}.")
+    return outcome
 
 
-def _write_rejected(file: Path, rejected: list[dict[str, Any]]) -> Path:
-    place = file.with_name(file.name + ".rejected.csv")
-    with place.open("w", newline="") as stream:
-        writer = csv.DictWriter(stream, ["row", "reason"])
-        writer.writeheader()
-        writer.writerows(rejected)
-    return place
+def _rehearse(
+    context: click.Context, hub: Hub, source: Source, job: Job, sink: _Sink
+) -> Outcome:
+    try:
+        _refresh(hub)
+    except HubError as error:
+        click.echo(f"hub: {error}; going by what was pulled before.", err=True)
+    own = hub.ledger()
+    with tempfile.TemporaryDirectory(dir=hub.folder, prefix=".rehearsal-") as name:
+        ledger = own.copy(Path(name) / "ledger.db")
+        tokenizer = hub.tokenizer(ledger)
+        rehearsal = Rehearsal(ledger, tokenizer)
+        publisher = Publisher(
+            ledger, hub.directory(), rehearsal, rehearsal, hub.clock.now()
+        )
+        outcome = publisher.publish(rows_of(hub, source), job, sink)
+        ledger.close()
+    sink.bar.clear()
+    if outcome.stopped and not outcome.counts:
+        raise outcome.stopped
+    _show_rehearsal(context, hub, job, sink, outcome, rehearsal)
+    return outcome
+
+
+def _quota_left(hub: Hub) -> dict[str, int] | None:
+    try:
+        found = hub.client().get_json("/v1/usage")
+        return {c: int(v["quota"]) - int(v["used"]) for c, v in found.items()}
+    except (HubError, KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _show_rehearsal(
+    context: click.Context,
+    hub: Hub,
+    job: Job,
+    sink: _Sink,
+    outcome: Outcome,
+    found: Rehearsal,
+) -> None:
+    left = _quota_left(hub)
+    if context.obj["json"]:
+        emit_stream(
+            {
+                "member": hub.name,
+                "dry_run": True,
+                "rejected": sink.rejects.listed(),
+                **rehearsed_body(outcome, found, left),
+            }
+        )
+        return
+    for reason in sink.rejects.first:
+        click.echo(reason)
+    for line in rehearsed_text(outcome, job, found, left):
+        click.echo(line)
+    click.echo(f"Rows to reject: {sink.rejects.count}. Nothing was sent.")
 
 
 COMMANDS = (publish,)

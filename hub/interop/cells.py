@@ -30,16 +30,36 @@ _MAX_UNPACKED = 2**30
 # A spreadsheet keeps 15 digits of a number and replaces the others by zeros.
 _EXACT = 10**15
 _MAX_ROW_LINES = 50
+_FOREIGN = {
+    b"PK\x03\x04": "an XLSX or another zipped file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"%PDF-": "a PDF",
+    b"\x1f\x8b": "compressed by gzip",
+    b"SQLite f": "a database",
+}
 _BOMS = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def text_lines(stream: BinaryIO) -> Lines:
-    """Yield (number, line, problem); each line is decoded by itself."""
-    start = stream.read(2)
-    if start in _BOMS:
-        yield from _utf16_lines(stream, _BOMS[start])
+    """Yield (number, line, problem); each line is decoded by itself.
+
+    Raises:
+        MalformedError: The bytes begin as those of a file of another kind.
+    """
+    start = stream.read(8)
+    for magic, kind in _FOREIGN.items():
+        if start.startswith(magic):
+            raise MalformedError(
+                f"the file is {kind}, whatever its name says",
+                code="wrong-kind",
+                advice="Give the file its right ending, or export it as CSV in UTF-8.",
+            )
+    whole: BinaryIO = io.BufferedReader(_Joined(start, stream))
+    if start[:2] in _BOMS:
+        whole.read(2)
+        yield from _utf16_lines(whole, _BOMS[start[:2]])
         return
-    for number, raw in enumerate(_raw_lines(start, stream), 1):
+    for number, raw in enumerate(_raw_lines(whole), 1):
         if raw is None:
             yield number, "", "is longer than a mebibyte"
             continue
@@ -47,18 +67,25 @@ def text_lines(stream: BinaryIO) -> Lines:
         yield number, *_decode(raw.removeprefix(mark))
 
 
-def _raw_lines(start: bytes, stream: BinaryIO) -> Iterator[bytes | None]:
-    """Yield lines, None for one that is too long; ``start`` was read before."""
-    while True:
-        line, newline, rest = start.partition(b"\n")
-        if newline:
-            yield line + newline
-            start = rest
-            continue
-        raw = start + stream.readline(_MAX_LINE)
-        start = b""
-        if not raw:
-            return
+class _Joined(io.RawIOBase):
+    """A stream whose start was read already."""
+
+    def __init__(self, start: bytes, rest: BinaryIO):
+        self._start, self._rest = start, rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._start[: len(buffer)] or self._rest.read(len(buffer))
+        self._start = self._start[len(data) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def _raw_lines(stream: BinaryIO) -> Iterator[bytes | None]:
+    """Yield lines, None for one that is too long."""
+    while raw := stream.readline(_MAX_LINE):
         if len(raw) < _MAX_LINE or raw.endswith(b"\n"):
             yield raw
             continue
@@ -107,11 +134,11 @@ def delimited(lines: Lines, ending: str) -> tuple[list[str], Cells]:
     Raises:
         MalformedError: There is no heading that can be read.
     """
-    number, line = next(((n, t) for n, t, _ in lines if t.strip()), (0, ""))
+    number, line = _heading(lines)
     delimiter = "\t" if ending == "tsv" else max(",;\t|", key=line.count)
     if line.lower().startswith("sep=") and len(line.strip()) == 5:
         delimiter = line[4]
-        number, line = next(((n, t) for n, t, _ in lines if t.strip()), (0, ""))
+        number, line = _heading(lines)
     if not line:
         raise MalformedError("the file is empty", code="empty-file")
     try:
@@ -124,6 +151,19 @@ def delimited(lines: Lines, ending: str) -> tuple[list[str], Cells]:
         ) from None
     names = [c.strip() for c in header]
     return names, _delimited_rows(names, lines, delimiter, number)
+
+
+def _heading(lines: Lines) -> tuple[int, str]:
+    for number, line, problem in lines:
+        if problem:
+            raise MalformedError(
+                f"line {number}, which should be the heading, {problem}",
+                code="bad-csv",
+                advice="Export the file as CSV in UTF-8 again.",
+            )
+        if line.strip():
+            return number, line
+    return 0, ""
 
 
 def _delimited_rows(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, TextIO
 
@@ -69,13 +69,17 @@ class Options:
 
 @dataclass(slots=True)
 class Row:
-    """A row: its number in the file, and either identifiers or a problem."""
+    """A row: its number in the file, and either identifiers or a problem.
+
+    ``cells`` are its headings and texts as they stand in the file.
+    """
 
     number: int
     identifiers: list[tuple[str, str]] = field(default_factory=list)
     context: dict[str, Any] = field(default_factory=dict)
     ref: str | None = None
     problem: str | None = None
+    cells: list[tuple[str, str]] = field(default_factory=list, compare=False)
 
 
 def read_rows(stream: BinaryIO, name: str, options: Options) -> Iterator[Row]:
@@ -103,19 +107,43 @@ def read_rows(stream: BinaryIO, name: str, options: Options) -> Iterator[Row]:
         yield from _list(text_lines(stream), options)
 
 
-def write_rejected(stream: TextIO, rows: Iterable[tuple[int, str]]) -> None:
-    """Write (number, problem) of the rows that were not used as CSV.
+def write_rejected(
+    stream: TextIO,
+    names: Sequence[str],
+    rows: Iterable[tuple[int, str, Sequence[tuple[str, str]]]],
+) -> None:
+    """Write the rows that were not used as CSV, so that they can be mended and read.
 
     Args:
         stream: A text file opened with ``newline=""``.
-        rows: Row numbers and reasons.
+        names: The headings of the cells; one that a row can hold several times stands
+            here as often.
+        rows: Row numbers, reasons, and cells.
     """
     writer = csv.writer(stream)
-    writer.writerow(("row", "problem"))
-    for number, problem in rows:
-        # A heading is a stranger's text, and a spreadsheet would run it as a formula.
-        danger = problem.startswith(("=", "+", "-", "@", "\t", "\r"))
-        writer.writerow((number, f"'{problem}" if danger else problem))
+    writer.writerow(("row", "reason", *map(_guarded, names)))
+    for number, reason, cells in rows:
+        left = list(cells)
+        texts = []
+        for name in names:
+            found = next((c for c in left if c[0] == name), None)
+            if found:
+                left.remove(found)
+            texts.append(_guarded(found[1]) if found else "")
+        writer.writerow((number, _guarded(reason), *texts))
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _guarded(text: str) -> str:
+    """Return a text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _unguarded(text: str) -> str:
+    """Return a cell without the mark that keeps a spreadsheet from reading it."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
 
 
 Plan = dict[str, tuple[str, str]]
@@ -186,10 +214,10 @@ def _row(
     options: Options,
     problem: str | None,
 ) -> Row:
-    row = Row(number, problem=problem)
+    row = Row(number, problem=problem, cells=cells)
     for name, text in cells:
         what, detail = plan[name]
-        value = text.strip()
+        value = _unguarded(text.strip())
         if not value or not what:
             continue
         try:
@@ -199,7 +227,8 @@ def _row(
                 )
             elif what == "context":
                 _add_context(row.context, detail, value)
-            else:
+            elif problem is None:
+                # In a row that is damaged as a whole, no cell is sure to be its own.
                 row.ref = value
         except (ValueError, MalformedError) as error:
             row.problem = row.problem or f"{name} {error}"
@@ -281,7 +310,7 @@ def _list(lines: Lines, options: Options) -> Iterator[Row]:
         text = line.strip()
         if not problem and (not text or text[0] in "#!"):
             continue
-        row = Row(number, problem=problem)
+        row = Row(number, problem=problem, cells=[(kind, text)] if text else [])
         try:
             for value in () if problem else _values(text, kind):
                 row.identifiers.append(

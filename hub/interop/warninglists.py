@@ -5,8 +5,9 @@ The form is that of the MISP project's warning lists, a JSON object::
     {"name": "...", "type": "hostname", "version": 1, "list": ["host.example"]}
 
 with these types: ``hostname`` (the host or a parent of it), ``substring``, ``string``
-(the whole value), ``regex`` (``/pattern/flags`` or a pattern) and ``cidr``. Lists warn
-or guard; they never decide that something is harmless.
+(the whole value), ``regex`` (``/pattern/flags`` or a pattern) and ``cidr``. With
+``matching_attributes`` a list holds only for the identifier types that these MISP
+attributes stand for. Lists warn or guard; they never decide that something is harmless.
 
 A list with the names of hosts on which strangers have pages ships; the site of such a
 host is never reported on behalf of one page.
@@ -26,12 +27,38 @@ from hub.errors import MalformedError
 
 __all__ = [
     "WarningList",
+    "guard",
     "is_shared_host",
     "is_shared_site",
     "parse_warning_list",
     "shared_hosts",
 ]
 
+_HOSTS = frozenset({"domain", "hostname", "domain|ip", "hostname|port"})
+_ADDRESSES = frozenset({"ip-src", "ip-dst", "ip-src|port", "ip-dst|port", "domain|ip"})
+_MAILS = frozenset(
+    {
+        "email",
+        "email-dst",
+        "email-src",
+        "email-reply-to",
+        "target-email",
+        "whois-registrant-email",
+        "dns-soa-email",
+    }
+)
+_ATTRIBUTES: dict[str, frozenset[str]] = {
+    "domain": _HOSTS,
+    "site": _HOSTS,
+    "url": frozenset({"url", "uri", "link"}),
+    "ip": _ADDRESSES,
+    "email": _MAILS,
+    "mailbox": _MAILS,
+    "phone": frozenset({"phone-number", "whois-registrant-phone"}),
+    "iban": frozenset({"iban"}),
+    "bank-account": frozenset({"bank-account-nr"}),
+    "wallet": frozenset({"btc", "dash", "xmr"}),
+}
 _WEB = ("domain", "site", "url", "email", "mailbox")
 _SLASHED = re.compile(r"/(.*)/([a-z]*)", re.DOTALL)
 _FLAGS = {"i": re.IGNORECASE, "s": re.DOTALL, "m": re.MULTILINE}
@@ -79,11 +106,29 @@ def parse_warning_list(raw: bytes) -> WarningList:
             code="bad-warning-list",
         )
     try:
-        return WarningList(name, kind, tuple(values), _MATCHERS[kind](values))
+        match = _limited(_MATCHERS[kind](values), body.get("matching_attributes"))
+        return WarningList(name, kind, tuple(values), match)
     except ValueError as error:
         raise MalformedError(
             f"warning list {name[:60]!r}: {error}", code="bad-warning-list"
         ) from None
+
+
+def _limited(match: Matcher, attributes: object) -> Matcher:
+    """Return a matcher for the types that a list names, or for all of them.
+
+    Raises:
+        ValueError: The attributes are no list of texts.
+    """
+    if attributes is None:
+        return match
+    if not isinstance(attributes, list) or not all(
+        isinstance(a, str) for a in attributes
+    ):
+        raise ValueError("matching_attributes should be a list of texts")
+    named = frozenset(attributes)
+    kinds = frozenset(k for k, names in _ATTRIBUTES.items() if names & named)
+    return lambda kind, value: match(kind, value) if kind in kinds else None
 
 
 def _host(kind: str, value: str) -> str:
@@ -208,3 +253,41 @@ def is_shared_site(site: str) -> bool:
         site: The canonical form of a ``site``.
     """
     return site in _shared_sites()
+
+
+# What stands before a shared host's name without being a stranger's own.
+_ALSO = re.compile(r"(?:m|mobile|touch|web|[a-z]{2})\.(.+)")
+
+
+def _whole_shared_host(kind: str, value: str) -> bool:
+    """Tell whether an identifier is a shared host as such, not a page or a shop there.
+
+    ``social.example`` and ``m.social.example`` are; ``social.example/shop`` and
+    ``shop.builder.example`` name one seller, and a mailbox is one person's.
+    """
+    if kind not in ("domain", "site", "url") or (kind == "url" and "/" in value):
+        return False
+    host = _host(kind, value)
+    also = _ALSO.fullmatch(host)
+    return is_shared_site(host) or bool(also and is_shared_site(also[1]))
+
+
+def guard(lists: Sequence[WarningList]) -> Matcher:
+    """Return what says of (type, canonical form) why not to publish it, or None.
+
+    Args:
+        lists: Allow lists, beside the list of shared hosts that ships.
+    """
+
+    def reason(kind: str, value: str) -> str | None:
+        if _whole_shared_host(kind, value):
+            return (
+                f"{kind} is a host on which strangers have pages; name the page or "
+                "the shop, or say --force"
+            )
+        for one in lists:
+            if one.match(kind, value) is not None:
+                return f"{kind} is on the allow list {one.name!r}; or say --force"
+        return None
+
+    return reason

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from hub.store.cases import Cases
+from hub.store.journal import Journal
 from hub.store.ledger_file import LedgerFile
 
 __all__ = ["Ledger"]
@@ -30,6 +32,8 @@ class Ledger:
     def __init__(self, path: Path):
         self._file = LedgerFile(path)
         self.secret = self._secret()
+        self.cases = Cases(self._file)
+        self.journal = Journal(self._file)
 
     @property
     def file(self) -> LedgerFile:
@@ -54,6 +58,11 @@ class Ledger:
         """Close the file."""
         self._file.close()
 
+    def copy(self, path: Path) -> Ledger:
+        """Return a ledger in a new file that holds what this one holds now."""
+        self._file.copy(path)
+        return Ledger(path)
+
     def transaction(self) -> AbstractContextManager[None]:
         """Run a block as one durable transaction."""
         return self._file.transaction()
@@ -75,66 +84,6 @@ class Ledger:
         with self.transaction():
             self._file.many(
                 "INSERT OR REPLACE INTO tokens VALUES (?, ?)", tokens.items()
-            )
-
-    # -- published cases -----------------------------------------------------------
-
-    def case_of_row(self, row: bytes) -> dict[str, Any] | None:
-        """Return what was published for a row, by its key."""
-        return self._one('WHERE "row" = ?', (row,))
-
-    def _one(self, where: str, values: tuple[object, ...]) -> dict[str, Any] | None:
-        return next(self.cases(where, values), None)
-
-    def cases(
-        self, where: str = "", values: tuple[object, ...] = ()
-    ) -> Iterator[dict[str, Any]]:
-        """Yield published cases."""
-        names = ("row", "ref", "case", "content", "batch", "place", "count", "first")
-        columns = ", ".join(f'"{n}"' for n in (*names, "withdrawn"))
-        query = f"SELECT {columns} FROM cases {where}"  # noqa: S608 - Conditions are fixed texts of this package.
-        for found in self._file.rows(query, values):
-            yield dict(zip((*names, "withdrawn"), found, strict=True))
-
-    def journal_batch(
-        self, batch: bytes, feed: str, body: bytes, cases: Iterable[Sequence[Any]]
-    ) -> None:
-        """Keep a signed batch and its cases, in one transaction, before it is sent."""
-        with self.transaction():
-            self._file.run(
-                "INSERT INTO journal (batch, feed, body) VALUES (?, ?, ?)",
-                (batch, feed, body),
-            )
-            self._file.many(
-                'INSERT OR REPLACE INTO cases ("row", ref, "case", content, batch, '
-                "place, count) VALUES (?, ?, ?, ?, ?, ?, ?)",
-                cases,
-            )
-
-    def journal(self) -> list[tuple[bytes, str, bytes]]:
-        """Return the batches that have no receipt yet, oldest first."""
-        query = "SELECT batch, feed, body FROM journal ORDER BY id"
-        return self._file.rows(query)
-
-    def settle(self, batch: bytes, first: int) -> None:
-        """Note the receipt of a batch whose first entry is at ``first``."""
-        with self.transaction():
-            self._file.run(
-                "UPDATE cases SET first = ? + place WHERE batch = ?", (first, batch)
-            )
-            self._file.run("DELETE FROM journal WHERE batch = ?", (batch,))
-
-    def drop(self, batch: bytes) -> None:
-        """Forget a batch that the hub refused for good, and its cases."""
-        with self.transaction():
-            self._file.run("DELETE FROM cases WHERE batch = ?", (batch,))
-            self._file.run("DELETE FROM journal WHERE batch = ?", (batch,))
-
-    def mark_withdrawn(self, cases: Iterable[str]) -> None:
-        """Note that cases are withdrawn, so that publishing them again is new."""
-        with self.transaction():
-            self._file.many(
-                'UPDATE cases SET withdrawn = 1 WHERE "case" = ?', ((c,) for c in cases)
             )
 
     def get(self, key: str) -> Any:

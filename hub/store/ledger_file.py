@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,48 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "DROP TABLE watched",
         "DROP TABLE alerted",
     ),
+    (
+        # A case keeps its identifier for ever; what is on its way to the hub waits in
+        # "changes" and reaches "cases" with the receipt. ``ended`` and ``erased`` are
+        # the feed's indices at which the case ended or an erasure was ordered.
+        """CREATE TABLE kept (
+            "case" TEXT PRIMARY KEY, ref TEXT, list TEXT, identifiers BLOB NOT NULL,
+            content BLOB NOT NULL, first INTEGER NOT NULL, count INTEGER NOT NULL,
+            until INTEGER, ended INTEGER, how TEXT, erased INTEGER)
+            STRICT, WITHOUT ROWID""",
+        """CREATE TABLE changes (
+            batch BLOB NOT NULL, place INTEGER NOT NULL, kind TEXT NOT NULL,
+            "case" TEXT NOT NULL, number INTEGER, ref TEXT, list TEXT,
+            identifiers BLOB, content BLOB, count INTEGER NOT NULL, until INTEGER,
+            run INTEGER, PRIMARY KEY (batch, place, "case")) STRICT, WITHOUT ROWID""",
+        """INSERT OR IGNORE INTO kept SELECT "case", ref, NULL, "row", content, first,
+            count, NULL, CASE withdrawn WHEN 1 THEN first + count END,
+            CASE withdrawn WHEN 1 THEN 'withdrawn' END, NULL
+            FROM cases WHERE first IS NOT NULL""",
+        """INSERT INTO changes SELECT batch, place, 'reported', "case", NULL, ref, NULL,
+            "row", content, count, NULL, NULL FROM cases WHERE first IS NULL""",
+        "DROP TABLE cases",
+        "ALTER TABLE kept RENAME TO cases",
+        "CREATE INDEX cases_by_ref ON cases (ref)",
+        "CREATE INDEX cases_by_identifiers ON cases (identifiers)",
+        'CREATE INDEX changes_by_case ON changes ("case")',
+        "ALTER TABLE journal ADD COLUMN about TEXT NOT NULL DEFAULT 'an earlier run'",
+        # Which own entries are of which case, whether they still count or not.
+        """CREATE TABLE spans (
+            first INTEGER PRIMARY KEY, count INTEGER NOT NULL, "case" TEXT NOT NULL)
+            STRICT""",
+        'INSERT OR IGNORE INTO spans SELECT first, count, "case" FROM cases',
+        # Which rows a list held when it was last published, for ``--replace``; and
+        # rows that could not be used then and are known to stand for no case.
+        """CREATE TABLE lists (
+            list TEXT NOT NULL, "case" TEXT NOT NULL, run INTEGER NOT NULL,
+            number INTEGER NOT NULL, PRIMARY KEY (list, "case"))
+            STRICT, WITHOUT ROWID""",
+        'CREATE INDEX lists_by_case ON lists ("case")',
+        """CREATE TABLE unusable (
+            list TEXT NOT NULL, "row" BLOB NOT NULL, PRIMARY KEY (list, "row"))
+            STRICT, WITHOUT ROWID""",
+    ),
 )
 
 
@@ -107,6 +149,13 @@ class LedgerFile:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def copy(self, path: Path) -> None:
+        """Write a consistent copy to a new file."""
+        with translated():
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+            with closing(sqlite3.connect(path)) as other:
+                self._db.backup(other)
 
     def _prepare(self, path: Path) -> None:
         try:

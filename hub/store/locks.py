@@ -19,7 +19,13 @@ from pathlib import Path
 from hub.errors import UnavailableError
 from hub.store.session import translated
 
-__all__ = ["hold_server_lock", "release_server_lock", "turn", "writer_turn"]
+__all__ = [
+    "hold_server_lock",
+    "release_server_lock",
+    "try_lock",
+    "turn",
+    "writer_turn",
+]
 
 _PAUSE = 0.005  # Seconds; a commit takes about as long.
 
@@ -116,6 +122,30 @@ def claim_alone(path: Path) -> Iterator[None]:
 def _users(path: Path) -> Path:
     place = path.resolve()
     return place.with_name(place.name + ".users")
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Hold the lock file at ``path`` during the block, unless another process does.
+
+    Yields:
+        Whether it is held; the block runs either way.
+
+    Raises:
+        UnavailableError: The lock file cannot be made.
+    """
+    descriptor = _open(path)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise UnavailableError(f"{path} cannot be locked: {error}.") from error
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -241,14 +241,73 @@ def test_the_file_stays_open_and_is_read_lazily():
 
 
 def test_rejected_rows_are_written_without_formulas():
+    """Neither a reason nor a cell is one, and the file reads back as it was."""
     out = io.StringIO(newline="")
-    write_rejected(out, [(2, "email is wrong"), (3, "=cmd() is wrong")])
-    rows = list(csv.reader(out.getvalue().splitlines()))
-    assert rows == [
-        ["row", "problem"],
-        ["2", "email is wrong"],
-        ["3", "'=cmd() is wrong"],
+    cells = [("domain", "@x"), ("phone", "+44 20 7946 0018"), ("phone", "=1+1")]
+    rows = [(2, "email is wrong", []), (3, "=cmd() is wrong", cells)]
+    write_rejected(out, ["domain", "phone", "phone"], rows)
+    assert list(csv.reader(out.getvalue().splitlines())) == [
+        ["row", "reason", "domain", "phone", "phone"],
+        ["2", "email is wrong", "", "", ""],
+        ["3", "'=cmd() is wrong", "'@x", "'+44 20 7946 0018", "'=1+1"],
     ]
+    [first, second] = read(out.getvalue())
+    assert first.problem == "has no identifier"
+    assert second.identifiers == [("phone", "+442079460018")]
+    assert second.problem.startswith("domain ")
+
+
+def test_rows_keep_their_cells():
+    """So that a rejected row can be shown as it was."""
+    [row] = read("Case;domain\nC-1;nothing here\n", ref="case")
+    assert row.cells == [("Case", "C-1"), ("domain", "nothing here")]
+    [row] = read("not a host\n", "list.txt")
+    assert row.cells == [("domain", "not a host")]
+
+
+def test_a_row_that_is_damaged_as_a_whole_has_no_reference():
+    """Its cells may be those of other columns."""
+    [row] = read("Case,domain\nC-1,a.example,more\n", ref="case")
+    assert row.problem == "has more cells than the heading"
+    assert row.ref is None
+
+
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"PK\x03\x04", "XLSX"),
+        (b"\xd0\xcf\x11\xe0", "old Excel"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"SQLite format 3\x00", "database"),
+    ],
+)
+@pytest.mark.parametrize("name", ["f.csv", "f.tsv", "f.txt", "f.jsonl"])
+def test_a_file_of_another_kind_is_named(start, what, name):
+    with pytest.raises(MalformedError, match=what) as caught:
+        read(start + b"\n" * 50, name)
+    assert caught.value.code == "wrong-kind"
+
+
+def test_a_heading_that_cannot_be_read_is_an_error_and_not_the_next_line():
+    with pytest.raises(MalformedError, match="line 1, which should be the heading"):
+        read(b"domain" + b" " * 2**20 + b"\na.example\n")
+    with pytest.raises(MalformedError, match="neither UTF-8"):
+        read(b"domain,\x81\na.example,x\n")
+
+
+def test_a_very_long_line_costs_no_memory_and_only_itself(tmp_path):
+    """100 MB in one line of a list, and the lines around it go on."""
+    path = tmp_path / "list.txt"
+    with path.open("wb") as file:
+        file.write(b"a.example\n")
+        for _ in range(100):
+            file.write(b"x" * 2**20)
+        file.write(b"\nb.example\n")
+    with path.open("rb") as stream:
+        rows = list(read_rows(stream, path.name, Options()))
+    assert [r.problem for r in rows] == [None, "is longer than a mebibyte", None]
+    assert rows[2].number == 3
 
 
 @pytest.mark.parametrize(

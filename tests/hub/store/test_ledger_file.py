@@ -117,3 +117,54 @@ def test_many_processes_make_one_ledger(tmp_path):
     results = [process.communicate(timeout=120) for process in started]
     assert [p.returncode for p in started] == [0] * 6, results
     assert len({out for out, _ in results}) == 1
+
+
+def test_published_cases_survive_the_move_to_lists(tmp_path):
+    """What stands, what was withdrawn, and what waits in the journal."""
+    path = tmp_path / "ledger.db"
+    insert = 'INSERT INTO cases ("row", ref, "case", content, batch, place, count, first, withdrawn) VALUES '
+    raw(
+        path,
+        *MIGRATIONS[0],
+        insert + "(x'01', 'C-1', 'aaaaaaaaaaaaaaaa', x'11', x'aa', 0, 2, 1, 0)",
+        insert + "(x'02', NULL, 'bbbbbbbbbbbbbbbb', x'12', x'aa', 2, 1, 3, 1)",
+        insert + "(x'03', 'C-3', 'cccccccccccccccc', x'13', x'bb', 0, 1, NULL, 0)",
+        "INSERT INTO journal (batch, feed, body) VALUES (x'bb', 'maison', x'00')",
+    )
+    with closing(Ledger(path)) as ledger:
+        [one] = ledger.cases.by_ref("C-1")
+        assert (one.first, one.count, one.withdrawn, one.content) == (
+            1,
+            2,
+            None,
+            b"\x11",
+        )
+        assert ledger.cases.get("b" * 16).withdrawn == "withdrawn"
+        assert ledger.cases.ref_at(2) == "C-1"
+        assert ledger.cases.at(4) is None
+        [waiting] = ledger.journal.waiting()
+        assert ledger.journal.body(waiting.batch) == b"\x00"
+        ledger.journal.settle(waiting.batch, 7)
+        [three] = ledger.cases.by_ref("C-3")
+        assert (three.first, three.count, three.content) == (7, 1, b"\x13")
+        assert ledger.journal.waiting() == []
+
+
+def test_the_order_of_the_feed_decides_and_not_that_of_receipts(tmp_path):
+    """Two processes settle their batches in either order, to the same state."""
+    from hub.store.journal import Change
+
+    states = []
+    for order in ((0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)):
+        ledger = Ledger(tmp_path / f"{order}.db")
+        report = Change(0, "reported", "a" * 16, 2, "C-1", "case", b"i", b"c", 1, 99, 1)
+        batches = [(report, 1), (Change(0, "withdrawn", "a" * 16), 3), (report, 5)]
+        for number in (0, 1, 2):
+            ledger.journal.add(bytes([number]), "maison", b"", "", [batches[number][0]])
+        # A case must be known before it can end: whoever withdraws has its receipt.
+        for number in (0, *order):
+            ledger.journal.settle(bytes([number]), batches[number][1])
+        states.append(ledger.cases.get("a" * 16))
+        ledger.close()
+    assert len(set(states)) == 1
+    assert (states[0].first, states[0].ended, states[0].withdrawn) == (5, 3, None)
