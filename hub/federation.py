@@ -35,6 +35,7 @@ from hub.errors import (
 )
 from hub.model import REGISTRY
 from hub.registry import Registry
+from hub.starting import Gate, note_compared
 from hub.store.base import Store
 from hub.sync import Pulled, pull
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
@@ -74,6 +75,13 @@ class Federation:
     clock: Clock
     witness: Witness
     client: Callable[[str], Client]
+    gate: Gate = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Make the gate that is closed while the node starts."""
+        marks = self.witness.marks
+        gate = Gate(self.name, self.store, self.registry, marks, self.clock)
+        object.__setattr__(self, "gate", gate)
 
     def directory(self) -> Directory:
         """Return the directory as of the stored registry."""
@@ -104,7 +112,10 @@ class Federation:
         found = pull(self.store, self.registry, client, now, check, marks=marks)
         done = Synced(found)
         done.problems.update(done.pulled.problems)
-        self.cosign_due(done)
+        with self.store.write() as tx:
+            note_compared(tx, peer)
+        if self.gate.is_open():
+            self.cosign_due(done)
         return done
 
     def _in_time(self, until: int | None) -> Callable[[str, int, int], None]:
@@ -215,6 +226,7 @@ class Federation:
             ProofError: It does not extend what was cosigned last.
             UnavailableError: What is below it cannot be stored now.
         """
+        self.gate.check()
         feed, checkpoint, directory = self._open(submission)
         size = checkpoint.size
         # SPEC: tlog-witness: the old size must not exceed that of the checkpoint.

@@ -9,6 +9,8 @@ lacks its quorum are *alarms*: sentences for whoever operates the node.
 from __future__ import annotations
 
 import json
+import logging
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,8 +23,10 @@ from hub.model import render_time
 from hub.store.base import Transaction
 from hub.witness import others, quorum, visible
 
-__all__ = ["Peering", "alarms", "peer_state", "peerings", "visit"]
+__all__ = ["Peering", "alarms", "catch_up", "peer_state", "peerings", "visit"]
 
+log = logging.getLogger("hub.peering")
+CATCH_UP_PAUSE = 2.0
 PAUSE = 30
 """Seconds after the first failure of a peer."""
 MOST_PAUSE = 3600
@@ -142,6 +146,22 @@ def visit(federation: Federation, peer: str, *, force: bool = False) -> Synced |
         raise
     _note_success(federation, peer, done, now)
     return done
+
+
+def catch_up(federation: Federation, stop: threading.Event) -> None:
+    """Compare heads with the peers after a start, until this node may sign.
+
+    Args:
+        federation: This node's side; its gate was told of the start.
+        stop: Ends it early.
+    """
+    while not federation.gate.is_open() and not stop.is_set():
+        for peer in federation.peers():
+            try:
+                visit(federation, peer, force=True)
+            except HubError as error:
+                log.info("%s: %s", peer, error)
+        stop.wait(CATCH_UP_PAUSE)
 
 
 def _note_failure(

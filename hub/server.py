@@ -287,8 +287,8 @@ def _give_time(_worker: Any, request: Any) -> None:
 
 
 class _Server(BaseApplication):  # type: ignore[misc]
-    def __init__(self, app: WSGI, settings: dict[str, Any]):
-        self._app, self._settings = _framed(app), settings
+    def __init__(self, app: WSGI, settings: dict[str, Any], begin: Callable[[], None]):
+        self._app, self._settings, self._begin = _framed(app), settings, begin
         super().__init__()
 
     def load_config(self) -> None:
@@ -318,15 +318,19 @@ class _Server(BaseApplication):  # type: ignore[misc]
             self.cfg.set(key, value)
 
     def load(self) -> WSGI:
-        """Return the application."""
+        """Return the application; this runs in the worker process, after the fork."""
+        self._begin()
         return self._app
 
 
-def serve(app: WSGI, settings: dict[str, Any]) -> None:
+def serve(
+    app: WSGI, settings: dict[str, Any], begin: Callable[[], None] = lambda: None
+) -> None:
     """Serve an application until the process is told to stop.
 
     Args:
         app: The application.
         settings: The section ``server`` of the configuration.
+        begin: Is called once in the process that serves.
     """
-    _Server(app, settings).run()
+    _Server(app, settings, begin).run()

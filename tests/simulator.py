@@ -116,6 +116,7 @@ class SimNode:
         self.federation = Patient(
             self.name, self.store, registry, self.world.clock, witness, self.client
         )
+        self.federation.gate.begin()
         serving = Serving(
             self.hub, self.url, self.log, {}, self.request, self.federation
         )
@@ -383,7 +384,10 @@ class World:
         store = MemoryStore()
         store._state = node.save()
         folder = node.folder.with_name(f"{name}-twin")
-        return SimNode(self, name, folder, store, node.log, node.witness, node.request)
+        twin = SimNode(self, name, folder, store, node.log, node.witness, node.request)
+        # It is hostile, and asks nobody before it signs.
+        twin.federation.gate._open = True
+        return twin
 
     def evidence(self, name: str) -> set[str]:
         """Return the names of the facts that a node holds evidence of."""

@@ -151,6 +151,15 @@ class Serving:
         """What this node's keys signed last."""
         return self._marks
 
+    def check_started(self) -> None:
+        """Refuse to sign before heads were compared with enough peers.
+
+        Raises:
+            UnavailableError: They were not yet (code ``starting``).
+        """
+        if self.federation is not None:
+            self.federation.gate.check()
+
     def check_not_behind(
         self, tx: Transaction, feed: str, newest: Checkpoint | None
     ) -> None:

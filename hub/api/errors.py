@@ -112,6 +112,7 @@ SLUGS = {
     "read-only": 503,
     "registry-behind": 503,
     "sealed": 503,
+    "starting": 503,
     "unavailable": 503,
 }
 """The status of every slug."""

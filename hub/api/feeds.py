@@ -80,6 +80,7 @@ def post_batch(feed: str) -> Response:
     line = header.removesuffix(b"\n")
     with node.hub.store.read() as tx:
         check_not_frozen(tx, directory, feed)
+        node.check_started()
         node.check_not_behind(tx, feed, _newest_seen(feed, directory.alliance))
         known = known_batch(tx, feed, line)
         if known:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import threading
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import click
 
 from hub.cli.common import hub_of
 from hub.errors import ConfigError
+from hub.federation import Federation
+from hub.peering import catch_up
 from hub.wiring import Hub
 
 __all__ = ["COMMANDS"]
@@ -63,7 +67,22 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
         hub.federation() if hub.key_path("witness").exists() else None,
     )
     log.info("serving", extra={"url": serving.public_url, "node": hub.name})
-    run(create_app(serving), settings)
+    if serving.federation is None:
+        run(create_app(serving), settings)
+        return
+    serving.federation.gate.begin()
+    serving.federation.follow_homes()
+    run(create_app(serving), settings, partial(_catch_up, serving.federation))
+
+
+def _catch_up(federation: Federation) -> None:
+    """Compare heads with the peers beside serving, until this node may sign."""
+    threading.Thread(
+        target=catch_up,
+        args=(federation, threading.Event()),
+        name="catch-up",
+        daemon=True,
+    ).start()
 
 
 def _delete_due(hub: Hub) -> None:

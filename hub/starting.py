@@ -1,0 +1,101 @@
+"""The start of a node: it compares heads with its peers before it signs anything.
+
+A node whose disk was lost or restored would otherwise sign a second history before it
+learns of the first. Each start has a random name in the store; a sync notes at the peer
+that it was compared since. The gate opens when enough peers were, and stays open until
+the next start. A node that cannot reach them waits a minute, and then goes on only when
+nothing that its keys signed is ahead of its database.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from hub.clock import Clock
+from hub.directory import Directory
+from hub.errors import UnavailableError
+from hub.marks import Marks
+from hub.registry import Registry
+from hub.store.base import Store, Transaction
+
+__all__ = ["Gate", "note_compared"]
+
+PATIENCE = 60
+"""Seconds after which a node that reaches too few peers may go on by itself."""
+
+
+def _note(peer: str) -> str:
+    return f"compared {peer}"
+
+
+def note_compared(tx: Transaction, peer: str) -> None:
+    """Note that heads were compared with a peer since this node started."""
+    tx.node.set_sync(_note(peer), {"start": tx.node.get_meta("start") or ""})
+
+
+@dataclass
+class Gate:
+    """Tells whether this node may sign.
+
+    Args:
+        name: This node's name.
+        store: Where starts and comparisons are noted.
+        registry: Gives the directory.
+        marks: What this node's keys signed last.
+        clock: Tells how long the node waits.
+    """
+
+    name: str
+    store: Store
+    registry: Registry
+    marks: Marks
+    clock: Clock
+    _open: bool = field(default=False, init=False)
+
+    def begin(self) -> None:
+        """Note that the node starts: what was compared before does not count."""
+        self._open = False
+        with self.store.write() as tx:
+            tx.node.set_meta("start", secrets.token_hex(8))
+            tx.node.set_meta("started", str(self.clock.now()))
+
+    def is_open(self) -> bool:
+        """Tell whether enough peers were compared, or need not be."""
+        if not self._open:
+            with self.store.read() as tx:
+                self._open = self._decide(tx, self.registry.directory(tx))
+        return self._open
+
+    def check(self) -> None:
+        """Refuse to sign while the gate is closed.
+
+        Raises:
+            UnavailableError: Too few peers were compared yet (code ``starting``).
+        """
+        if not self.is_open():
+            raise UnavailableError(
+                f"{self.name} has just started and compares heads with its peers",
+                code="starting",
+                advice="Send it again in a minute; the batch is journalled.",
+            )
+
+    def _decide(self, tx: Transaction, directory: Directory) -> bool:
+        peers = [name for name in directory.nodes if name != self.name]
+        start = tx.node.get_meta("start")
+        if not peers or start is None:
+            return True
+        # SPEC: design, Start: min(n, n - q + 1) answers of n peers, so that whoever
+        # the quorum was made of, one of them is among those that answered.
+        needed = min(len(peers), len(peers) - directory.policy.quorum + 1)
+        compared = sum(
+            tx.node.get_sync(_note(peer)).get("start") == start for peer in peers
+        )
+        if compared >= needed:
+            return True
+        waited = self.clock.now() - int(tx.node.get_meta("started") or "0")
+        return waited >= PATIENCE and not self._is_behind(tx)
+
+    def _is_behind(self, tx: Transaction) -> bool:
+        signed = self.marks.log_sizes()
+        return any(tx.objects.size(feed) < size for feed, size in signed.items())
