@@ -3,10 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import io
+import json
+import os
+import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import warnings
+from collections import Counter
+from dataclasses import dataclass
 
-__all__ = ["misbehaving"]
+from hub import cli
+from tests.conftest import ROOT
+from tests.needs import missing
+
+__all__ = [
+    "Ran",
+    "Stepper",
+    "check_strace",
+    "fill",
+    "injected",
+    "misbehaving",
+    "run",
+    "small_disk",
+]
 
 
 @contextlib.contextmanager
@@ -39,3 +63,169 @@ def misbehaving(talk):
         for thread in threads:
             thread.join(30)
             assert not thread.is_alive()
+
+
+_STRACE = ("strace", "-f", "-o", os.devnull)
+
+
+def _rules(calls, what):
+    return ("-e", f"trace={calls}", "-e", f"inject={calls}:{what}")
+
+
+@contextlib.contextmanager
+def injected(pid, calls, what):
+    """Let system calls of a running process fail or kill it, until the block ends.
+
+    Args:
+        pid: The process; its threads and children are included.
+        calls: Names of system calls, as in ``fsync,rename``.
+        what: As strace has it: ``error=EIO:when=1+``, ``signal=KILL:when=3``. Calls are
+            counted by name and thread, from here on.
+    """
+    check_strace()
+    tracer = subprocess.Popen(
+        [*_STRACE, "-p", str(pid), *_rules(calls, what)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert "attached" in tracer.stderr.readline()
+        yield
+    finally:
+        # It detaches, and the process goes on as if nothing had been. Sometimes it
+        # waits for one that it killed; the kernel lets go of the others then.
+        tracer.terminate()
+        try:
+            tracer.wait(2)
+        except subprocess.TimeoutExpired:
+            tracer.kill()
+            tracer.wait(20)
+        tracer.stderr.close()
+
+
+def at_every_step(calls, attempt):
+    """Have something die at each system call that it makes; return how many of each.
+
+    Args:
+        calls: Names of system calls.
+        attempt: Is given a call and its number, and tells whether that was reached.
+    """
+    reached = Counter()
+    for call in calls:
+        while attempt(call, reached[call] + 1):
+            reached[call] += 1
+    return reached
+
+
+def check_strace():
+    """Skip, or fail in CI, where strace cannot change what system calls do."""
+    probe = [*_STRACE, "-e", "inject=fsync:error=EIO", "true"]
+    if shutil.which("strace") is None or subprocess.call(probe):
+        missing("strace cannot make the disk fail here")
+
+
+@contextlib.contextmanager
+def small_disk(place, size="8m"):
+    """Mount a small disk at a new folder, or skip where this machine does not let us."""
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(place)]
+    if subprocess.run(command, capture_output=True, check=False).returncode:
+        missing("cannot mount a small disk here")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def fill(file):
+    """Write a file until the disk is full."""
+    with contextlib.suppress(OSError), file.open("wb", buffering=0) as stream:
+        while True:
+            stream.write(bytes(4096))
+
+
+@dataclass
+class Ran:
+    """How a command ended: its exit status, its JSON, and its messages."""
+
+    status: int
+    out: list
+    err: str
+
+
+def run(folder, *words):
+    """Run a command in this process: as good as a new one, but for the time it takes."""
+    out, err, argv = io.StringIO(), io.StringIO(), sys.argv
+    sys.argv = ["hub", "--dir", str(folder), "--json", *map(str, words)]
+    with warnings.catch_warnings():
+        # What a command leaves open is closed here, as at the end of a process.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                cli.main()
+        except SystemExit as ended:
+            status = ended.code
+        finally:
+            sys.argv = argv
+            gc.collect()
+    return Ran(
+        status, [json.loads(x) for x in out.getvalue().splitlines()], err.getvalue()
+    )
+
+
+class Stepper:
+    """Runs commands as processes of their own, and kills them at a given step.
+
+    Args:
+        folder: A place for what they say.
+    """
+
+    def __init__(self, folder):
+        self._gate, self._said = folder / "gate", folder / "said"
+        os.mkfifo(self._gate)
+        self._forker = subprocess.Popen(
+            [sys.executable, "-m", "tests.stepper"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, folder, *words, fault=None):
+        """Run a command; ``fault`` is (calls, what) as :func:`injected` takes them."""
+        order = {"words": ["--dir", str(folder), "--json", *map(str, words)]}
+        order |= {"gate": str(self._gate), "said": str(self._said)}
+        self._forker.stdin.write(json.dumps(order) + "\n")
+        self._forker.stdin.flush()
+        pid = int(self._forker.stdout.readline())
+        with injected(pid, *fault) if fault else contextlib.nullcontext():
+            self._gate.write_bytes(b"")
+            status = int(self._forker.stdout.readline())
+        text = self._said.read_text()
+        out = [json.loads(x) for x in text.splitlines() if x.startswith("{")]
+        return Ran(status, out, text)
+
+    def kill_at_every_step(self, calls, command, after):
+        """Kill a command at its system calls; return how often it died at each.
+
+        Args:
+            calls: Names of system calls, with a pace: 1 kills at every one, 3 at every
+                third. What lies between is of the same kind and only takes time.
+            command: Returns the folder and the words.
+            after: Is called each time, with whether it was killed.
+        """
+
+        def attempt(call, number):
+            when = 1 + (number - 1) * calls[call]
+            ran = self.run(*command(), fault=(call, f"signal=KILL:when={when}"))
+            assert ran.status in (0, -signal.SIGKILL), (call, when, ran)
+            after(killed=ran.status != 0)
+            return ran.status != 0
+
+        return at_every_step(calls, attempt)
+
+    def close(self):
+        """End the process that forks."""
+        self._forker.stdin.close()
+        self._forker.wait(30)
+        self._forker.stdout.close()

@@ -13,7 +13,7 @@ from hub.clock import SystemClock
 from hub.config import load_config
 from hub.marks import Marks
 from hub.restoring import Restored, restore
-from hub.store.locks import claim_alone, hold_server_lock
+from hub.store.locks import claim_alone, hold_server_lock, release_server_lock
 from hub.store.opening import migrate
 from hub.wiring import read_pin
 
@@ -103,8 +103,11 @@ def migrate_command(context: click.Context, dry_run: bool) -> None:
 def _alone(database: Path) -> Iterator[Path]:
     """Keep servers and other commands away from the database."""
     hold_server_lock(database)
-    with claim_alone(database):
-        yield database
+    try:
+        with claim_alone(database):
+            yield database
+    finally:
+        release_server_lock(database)
 
 
 COMMANDS = (backup, restore_command, migrate_command)
