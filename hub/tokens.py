@@ -9,13 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from hub.access import Caller
 from hub.client import Client
 from hub.directory import Directory, TokenKey
-from hub.errors import MalformedError, MisbehaviourError, RefusedError, UnavailableError
+from hub.errors import (
+    HubError,
+    MalformedError,
+    MisbehaviourError,
+    RefusedError,
+    UnavailableError,
+)
 from hub.evaluation import PROOF, check_evaluation
 from hub.model import parse_time
 from hub.store.base import Limit, Store
@@ -27,6 +37,8 @@ __all__ = ["Cache", "Tokenizer", "ask_share", "evaluate"]
 
 Identifier = tuple[str, str]
 BATCH = 1000
+AT_ONCE = 2
+"""Parts that are under way at a time."""
 
 
 def evaluate(
@@ -153,6 +165,8 @@ class Tokenizer:
         self._cache = cache
         self._secret = secret
         self._convict = convict
+        self._asking = threading.Lock()
+        self._seconds = 0.0
         self.asked = 0
 
     def key_for(self, kind: str) -> TokenKey:
@@ -201,22 +215,57 @@ class Tokenizer:
             handles = {self.handle(key, i): i for i in wanted}
             known = self._cache.get_tokens(list(handles))
             result.update({handles[h]: t for h, t in known.items()})
-            todo = [(h, i) for h, i in handles.items() if h not in known]
-            for start in range(0, len(todo), BATCH):
-                part = todo[start : start + BATCH]
-                found = self._evaluate(key, [i for _, i in part])
-                self._cache.put_tokens(
-                    {h: t for (h, _), t in zip(part, found, strict=True)}
-                )
-                result.update({i: t for (_, i), t in zip(part, found, strict=True)})
+            todo = {h: i for h, i in handles.items() if h not in known}
+            for tokens in self._fetch(key, todo):
+                self._cache.put_tokens(tokens)
+                result.update({todo[h]: t for h, t in tokens.items()})
         return result
+
+    @property
+    def rate(self) -> float | None:
+        """Tokens in a second, of those that were asked for; None before any was."""
+        return self.asked / self._seconds if self._seconds else None
+
+    def _fetch(
+        self, key: TokenKey, todo: Mapping[bytes, Identifier]
+    ) -> Iterator[dict[bytes, bytes]]:
+        """Yield tokens by handle, in parts.
+
+        While a node works on one part, this side works on the next. When a part fails,
+        no more are sent; those that a node already charged for are still yielded.
+        """
+        left = deque(_parts(list(todo.items()), BATCH))
+        running: deque[tuple[list[bytes], Future[list[bytes]]]] = deque()
+        problem: HubError | None = None
+        begun = time.monotonic()
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            while running or left:
+                while left and len(running) < AT_ONCE:
+                    part = left.popleft()
+                    wanted = [identifier for _, identifier in part]
+                    future = pool.submit(self._evaluate, key, wanted)
+                    running.append(([handle for handle, _ in part], future))
+                handles, future = running.popleft()
+                try:
+                    found = future.result()
+                except HubError as error:
+                    problem = problem or error
+                    left.clear()
+                    continue
+                self.asked += len(found)
+                self._seconds += time.monotonic() - begun
+                yield dict(zip(handles, found, strict=True))
+                begun = time.monotonic()
+        if problem is not None:
+            raise problem
 
     def _evaluate(self, key: TokenKey, identifiers: list[Identifier]) -> list[bytes]:
         blinding = voprf.blind([voprf.token_input(*i) for i in identifiers])
         answers: list[tuple[int, bytes]] = []
         problem: Exception | None = None
         for share in key.shares:
-            client = self._ask(share[0])
+            with self._asking:
+                client = self._ask(share[0])
             try:
                 _, evaluated = ask_share(
                     client, self._directory, key, share, blinding.elements
@@ -231,6 +280,11 @@ class Tokenizer:
                 continue
             answers.append((share[1], evaluated))
             if len(answers) == key.threshold:
-                self.asked += len(identifiers)
                 return [o[:32] for o in voprf.finalise(blinding, answers)]
         raise problem or UnavailableError(f"too few nodes answer for {key.name}")
+
+
+def _parts(
+    items: list[tuple[bytes, Identifier]], size: int
+) -> Iterator[list[tuple[bytes, Identifier]]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
+import httpx2
+
+from hub.api.context import Serving
+from hub.app import create_app
+from hub.client import Client, Identity
 from hub.clock import FixedClock
 from hub.directory import Pin
 from hub.feeds import publish
@@ -16,17 +23,22 @@ from hub.registry import Registry
 from hub.screening import outlook_of
 from hub.store.base import Store
 from hub.store.sqlite import SqliteStore
+from hub.tokens import Tokenizer
+from hub.wiring import Hub
 from keys.ed25519 import Signer
 from keys.encoding import to_base64
 from keys.enrol import prove_possession
+from keys.keyfile import write_key
 from keys.note import NoteSigner
 from keys.voprf import public_of, random_scalar
 from schemas.base import render_line
+from schemas.config import DEFAULTS
 
 ALLIANCE = "alliance.example"
 EMPTY = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 START = 1_800_000_000
 DAY = 86400
+URL = "http://node1.example"
 
 
 @dataclass
@@ -43,6 +55,7 @@ class World:
         pin = Pin(ALLIANCE, 1, (self.officer.vkey.render(),))
         self.directory_of = Registry(pin)
         self.log = Signer.generate()
+        self.request = Signer.generate()
         self.keys = {m: Signer.generate() for m in self.members}
         self.secrets = {f"{c}-1": random_scalar() for c in ("open", "scarce")}
         self.registry(
@@ -52,8 +65,9 @@ class World:
                 threshold=1,
                 officers=list(pin.officers),
             ),
-            self.entry("node", name="node1", url="http://node1.example"),
+            self.entry("node", name="node1", url=URL),
             self._key("node/node1", "log", ["log"], self.log),
+            self._key("node/node1", "request", ["request"], self.request),
             self._home(REGISTRY),
             *(self.token_key(name) for name in self.secrets),
         )
@@ -117,6 +131,32 @@ class World:
         proposal = propose(ALLIANCE, self.head, lines)
         sign(proposal, [self.officer])
         self._send(REGISTRY, body_of(proposal))
+
+    # -- the node over HTTP ------------------------------------------------------
+
+    @cached_property
+    def app(self):
+        """The node's real application, asked without sockets."""
+        config = copy.deepcopy(DEFAULTS)
+        config["self"] = {"role": "node", "name": "node1"}
+        folder = self.store.path.parent
+        private = folder / "private"
+        private.mkdir(mode=0o700)
+        seed = self.request.seed
+        write_key(private / "request.key", seed, kind="ed25519", passphrase=None)
+        hub = Hub(folder, config, self.clock, self.store, self.directory_of)
+        return create_app(Serving(hub, URL, self.log, self.secrets, self.request))
+
+    def client(self, member="market", wrap=lambda transport: transport):
+        """Return the client with which a member asks the node."""
+        identity = Identity(f"{ALLIANCE}/member/{member}/k1", self.keys[member])
+        wire = wrap(httpx2.WSGITransport(app=self.app))
+        return Client(URL, self.clock, identity, transport=wire)
+
+    def tokenizer(self, ledger, member="market", wrap=lambda transport: transport):
+        """Return what turns a member's identifiers into tokens, by the real node."""
+        client = self.client(member, wrap)
+        return Tokenizer(self.directory, lambda _node: client, ledger, ledger.secret)
 
     # -- members -----------------------------------------------------------------
 
