@@ -134,7 +134,9 @@ def home_group() -> None:
 @home_group.command("move")
 @click.argument("feeds", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All feeds, the registry too.")
-@click.option("--node", required=True, help="The node that goes on with them.")
+@click.option(
+    "--to", "--node", "node", required=True, help="The node that goes on with them."
+)
 @office_command
 def home_move(office: Office, feeds: tuple[str, ...], every: bool, node: str) -> None:
     """Give feeds another home, from the heads that the new one holds."""

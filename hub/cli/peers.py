@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import click
 
+from hub.cli.admit import home_group
 from hub.cli.common import emit, hub_of, table
 from hub.errors import ConfigError, HubError
-from hub.model import render_time
+from hub.model import check_feed, render_time
 from hub.peering import Peering, alarms, check_known, peerings, visit
+from hub.sealing import seal, unseal
 from hub.wiring import Hub
+from keys.encoding import to_base64
 
 __all__ = ["COMMANDS"]
 
@@ -82,6 +85,31 @@ def _row(peer: Peering, now: int) -> list[str]:
         render_time(peer.next_try) if peer.next_try > now else "",
         peer.error[:60],
     ]
+
+
+@home_group.command("seal")
+@click.argument("feed")
+@click.pass_context
+def home_seal(context: click.Context, feed: str) -> None:
+    """Accept no more batches of a feed here, so that it can move without loss."""
+    hub = _node(context)
+    head = seal(hub.store, hub.registry.directory, hub.name, check_feed(feed))
+    text = [
+        f"{feed} ends here at {head.size}. When its new home holds all of it, an",
+        f"officer moves it: hub home move {feed} --to NODE",
+    ]
+    root = to_base64(head.root)
+    emit(context, {"feed": feed, "size": head.size, "root": root}, text)
+
+
+@home_group.command("unseal")
+@click.argument("feed")
+@click.pass_context
+def home_unseal(context: click.Context, feed: str) -> None:
+    """Accept batches of a feed here again, as it does not move after all."""
+    hub = _node(context)
+    unseal(hub.store, check_feed(feed))
+    emit(context, {"feed": feed}, [f"{feed} takes batches here again."])
 
 
 COMMANDS = (sync_command, peers_command)
