@@ -12,28 +12,7 @@ from pathlib import Path
 
 import click
 
-from hub.cli import (
-    access,
-    admit,
-    after,
-    demo,
-    founding,
-    keys,
-    looking,
-    node,
-    peers,
-    proofs,
-    publish,
-    pulling,
-    registry,
-    rules,
-    screen,
-    serve,
-    setup,
-    storage,
-    watch,
-    worker,
-)
+from hub.cli.lazy import Commands, LazyGroup
 from hub.errors import (
     ConflictError,
     HubError,
@@ -46,7 +25,11 @@ from keys.errors import KeysError
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    commands=Commands(),
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.option(
     "--dir",
     "folder",
@@ -59,33 +42,6 @@ __all__ = ["main"]
 def hub(context: click.Context, folder: Path, as_json: bool) -> None:
     """Share signed, hashed indicators of counterfeit sellers."""
     context.obj = {"folder": folder, "json": as_json}
-
-
-_MODULES = (
-    setup,
-    founding,
-    registry,
-    admit,
-    keys,
-    rules,
-    serve,
-    node,
-    peers,
-    storage,
-    access,
-    publish,
-    pulling,
-    watch,
-    worker,
-    screen,
-    after,
-    looking,
-    proofs,
-    demo,
-)
-for _module in _MODULES:
-    for _command in _module.COMMANDS:
-        hub.add_command(_command)
 
 
 def _status(error: Exception) -> int:
