@@ -116,11 +116,16 @@ class Directory:
         homes = self.homes.get(feed) or self.homes.get("*", ())
         return homes[-1] if homes else None
 
-    def log_public(self, feed: str, size: int) -> bytes | None:
-        """Return the key that signs the feed's checkpoint of ``size``."""
+    def home_at(self, feed: str, size: int) -> Home | None:
+        """Return the home that signs the feed's checkpoint of ``size``."""
         homes = self.homes.get(feed, ())
         fitting = [h for h in homes if h.size < size or h.size == 0]
-        return fitting[-1].public if fitting else None
+        return fitting[-1] if fitting else None
+
+    def log_public(self, feed: str, size: int) -> bytes | None:
+        """Return the key that signs the feed's checkpoint of ``size``."""
+        home = self.home_at(feed, size)
+        return home.public if home else None
 
     def witness(self, node: str) -> VerifierKey | None:
         """Return the cosignature key of a node."""

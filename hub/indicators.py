@@ -174,34 +174,45 @@ def follow(
     erased: frozenset[EntryName] = frozenset(),
 ) -> list[Row]:
     """Return the reports and disputes of a feed, and what withdrew them."""
-    own: list[Row] = []
+    own = _Feed()
     for index, entry in entries:
         name = EntryName(feed, index)
         if entry["kind"] == "withdrawal":
-            _withdraw(own, index, entry)
+            own.withdraw(index, entry)
         elif entry["kind"] in ("report", "dispute") and name not in erased:
-            own.append(Row(name, entry))
-    return own
+            own.add(Row(name, entry))
+    return list(own.rows.values())
 
 
-def _withdraw(own: list[Row], index: int, entry: Mapping[str, Any]) -> None:
-    for row in own:
-        if row.ended is None and _withdraws(own, entry, row):
-            row.ended = index
+class _Feed:
+    """A feed's rows so far, and by case those that a withdrawal can still end."""
 
+    def __init__(self) -> None:
+        self.rows: dict[EntryName, Row] = {}
+        self._cases: dict[str, list[Row]] = {}
 
-def _withdraws(own: list[Row], entry: Mapping[str, Any], row: Row) -> bool:
-    """Tell whether a withdrawal ends a row."""
-    if "case" in entry:
-        return bool(row.entry.get("case") == entry["case"])
-    name = EntryName.parse(entry["entry"])
-    if row.name == name:
-        return True
-    target = next((r for r in own if r.name == name), None)
-    if target is None or target.entry["kind"] != "report":
-        return False
-    same = all(row.entry.get(k) == target.entry[k] for k in ("kind", "case", "token"))
-    return same and row.name.index < name.index
+    def add(self, row: Row) -> None:
+        self.rows[row.name] = row
+        if "case" in row.entry:
+            self._cases.setdefault(row.entry["case"], []).append(row)
+
+    def withdraw(self, index: int, entry: Mapping[str, Any]) -> None:
+        for row in self._named(entry):
+            if row.ended is None:
+                row.ended = index
+
+    def _named(self, entry: Mapping[str, Any]) -> list[Row]:
+        """Return the rows that a withdrawal ends, ended ones among them."""
+        if "case" in entry:
+            # What came before ended here, so nobody looks at it again.
+            return self._cases.pop(entry["case"], [])
+        target = self.rows.get(EntryName.parse(entry["entry"]))
+        if target is None or target.entry["kind"] != "report":
+            return [target] if target else []
+        token, last = target.entry["token"], target.name.index
+        case = self._cases.get(target.entry["case"], ())
+        earlier = [r for r in case if r.name.index < last and r.entry["token"] == token]
+        return [*earlier, target]
 
 
 def _group(row: Row) -> tuple[str, str, str]:

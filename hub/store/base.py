@@ -248,6 +248,10 @@ class Erasures(Protocol):
         """Withdraw every order of entry ``by``: what is not yet deleted is back."""
         ...
 
+    def ignore(self, feed: str, indices: Sequence[int], by: str) -> None:
+        """Withdraw the order of entry ``by`` over these lines alone."""
+        ...
+
     def orders(self, feed: str, start: int, stop: int) -> list[ErasureOrder]:
         """Return all orders over a range, void ones too, by index and age."""
         ...

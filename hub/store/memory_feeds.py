@@ -233,6 +233,12 @@ class MemoryErasures:
             for key in [key for key in orders if key[1] == by]:
                 orders[key] = replace(orders[key], voided=True)
 
+    def ignore(self, feed: str, indices: Sequence[int], by: str) -> None:
+        """Withdraw the order of entry ``by`` over these lines alone."""
+        orders = self._session.own_feed(feed).erasures
+        for key in [(index, by) for index in indices if (index, by) in orders]:
+            orders[key] = replace(orders[key], voided=True)
+
     def orders(self, feed: str, start: int, stop: int) -> list[ErasureOrder]:
         """Return all orders over a range, void ones too, by index and age."""
         orders = self._session.feed(feed).erasures.values()

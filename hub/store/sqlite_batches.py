@@ -89,6 +89,15 @@ class SqliteErasures:
         """Withdraw every order of entry ``by``: what is not yet deleted is back."""
         self._session.run("UPDATE erasures SET voided = 1 WHERE ordered_by = ?", (by,))
 
+    def ignore(self, feed: str, indices: Sequence[int], by: str) -> None:
+        """Withdraw the order of entry ``by`` over these lines alone."""
+        number = self._session.feed(feed)
+        self._session.many(
+            "UPDATE erasures SET voided = 1"
+            " WHERE feed = ? AND entry = ? AND ordered_by = ?",
+            ((number, index, by) for index in indices),
+        )
+
     def orders(self, feed: str, start: int, stop: int) -> list[ErasureOrder]:
         """Return all orders over a range, void ones too, by index and age."""
         rows = self._session.rows(

@@ -105,6 +105,23 @@ def test_void_orders_bring_lines_back(store: Store) -> None:
         assert tx.erasures.orders("maison", 0, 10)[0].voided
 
 
+def test_an_order_can_be_ignored_for_some_lines(store: Store) -> None:
+    """The same entry's order over its other lines stands."""
+    with store.write() as tx:
+        tx.erasures.order("maison", [5, 6], "maison/9", 100)
+        tx.erasures.order("maison", [5], "registry/3", 100)
+        tx.erasures.ignore("maison", [5, 7], "maison/9")
+        tx.erasures.ignore("other", [6], "maison/9")
+        assert tx.erasures.hidden("maison", 0, 10) == {5: "registry/3", 6: "maison/9"}
+        # Said again, it stays ignored.
+        tx.erasures.order("maison", [5], "maison/9", 200)
+        orders = tx.erasures.orders("maison", 5, 6)
+        assert [(o.by, o.voided) for o in orders] == [
+            ("maison/9", True),
+            ("registry/3", False),
+        ]
+
+
 def test_another_order_still_stands(store: Store) -> None:
     """A line under two orders stays hidden when one of them is voided."""
     with store.write() as tx:

@@ -92,6 +92,10 @@ class Twins(RuleBasedStateMachine):
     def void(self, by: str) -> None:
         self.both(lambda tx: tx.erasures.void(by))
 
+    @rule(feed=FEEDS, indices=st.lists(PLACES, max_size=3), by=NAMES)
+    def ignore(self, feed: str, indices: list[int], by: str) -> None:
+        self.both(lambda tx: tx.erasures.ignore(feed, indices, by))
+
     @rule(feed=FEEDS, indices=st.lists(PLACES, max_size=3))
     def mark_deleted(self, feed: str, indices: list[int]) -> None:
         self.both(lambda tx: tx.erasures.mark_deleted(feed, indices))
