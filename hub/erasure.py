@@ -20,8 +20,7 @@ a line is deleted run from when this store first held the order.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hub.directory import Directory
@@ -30,7 +29,6 @@ from hub.findings import Finding
 from hub.model import REGISTRY, EntryName
 from hub.store.base import Transaction
 from hub.verifier import OpenBatch
-from keys.encoding import to_base64
 from schemas.base import SchemaError, load_json
 
 __all__ = [
@@ -39,7 +37,6 @@ __all__ = [
     "is_erasable",
     "record_orders",
     "settle_arrivals",
-    "shown_lines",
     "targets_of",
     "void_closed",
     "void_ranges",
@@ -195,30 +192,3 @@ def _ordering(tx: Transaction, feed: str) -> set[EntryName]:
     orders = tx.erasures.orders(feed, 0, tx.objects.size(feed))
     names = {EntryName.parse(order.by) for order in orders if not order.voided}
     return {name for name in names if name.feed == feed}
-
-
-def shown_lines(
-    tx: Transaction, feed: str, start: int, stop: int, *, hide: bool = True
-) -> Iterator[bytes]:
-    """Yield lines as they may be shown: a tombstone in place of what is erased.
-
-    Args:
-        tx: A snapshot.
-        feed: The feed.
-        start: The first index.
-        stop: The index after the last one.
-        hide: Whether what is ordered to be erased and not yet deleted is hidden too.
-    """
-    hidden = tx.erasures.hidden(feed, start, stop)
-    for line in tx.objects.lines(feed, start, stop):
-        by = hidden.get(line.index)
-        if line.raw is not None and (by is None or not hide):
-            yield line.raw
-            continue
-        body = {
-            "kind": "tombstone",
-            "index": line.index,
-            "digest": to_base64(line.digest),
-            "by": by or "",
-        }
-        yield json.dumps(body, separators=(",", ":")).encode()

@@ -7,12 +7,14 @@ signed leaves the process before the transaction is durable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hub.acceptance import LogKeys, check_registry_batch, log_key
 from hub.directory import Directory
+from hub.erasure import check_order, record_orders, settle_arrivals, void_closed
+from hub.erasure import void_ranges as void_ranges  # noqa: PLC0414 - Known from here.
 from hub.errors import (
     ConflictError,
     MalformedError,
@@ -40,7 +42,6 @@ __all__ = [
     "authorise",
     "check_report",
     "delete_due",
-    "erasure_targets",
     "known_batch",
     "publish",
     "void_ranges",
@@ -135,9 +136,12 @@ def publish(
             key = log_key(replay.directory, feed, signer)
         alliance = replay.directory.alliance
         receipt = append(tx, alliance, batch, lines, digests, leaves=leaves, signer=key)
-        for index, entry in enumerate(entries, batch.first + 1):
-            for target, indices in erasure_targets(feed, entry):
-                tx.erasures.order(target, indices, f"{feed}/{index}", now)
+        numbered = enumerate(entries, batch.first + 1)
+        orders = [(i, e) for i, e in numbered if e["kind"] == "erasure"]
+        record_orders(tx, batch, orders, now)
+        settle_arrivals(tx, feed, batch.first, lines)
+        if feed == REGISTRY:
+            void_closed(tx, replay.directory, replay.after(lines[1:]))
         return receipt
 
 
@@ -317,8 +321,9 @@ def _check_entry(
 ) -> None:
     if parse_time(entry["at"]) > now + MAX_AHEAD:
         raise MalformedError("at: the time lies more than five minutes ahead")
-    rule = _ENTRY_RULES.get(entry["kind"])
-    if rule and batch.feed != REGISTRY:
+    rules = _ENTRY_RULES if batch.feed != REGISTRY else _OFFICERS_RULES
+    rule = rules.get(entry["kind"])
+    if rule:
         rule(tx, directory, batch, entry)
 
 
@@ -376,17 +381,7 @@ def _check_dispute(
 def _check_erasure(
     tx: Transaction, _directory: Directory, batch: OpenBatch, entry: Entry
 ) -> None:
-    for index in entry["indices"]:
-        if index >= batch.first:
-            raise MalformedError(f"indices: {index} is not an earlier entry")
-        line = next(tx.objects.lines(batch.feed, index, index + 1)).raw
-        if line is None:
-            continue
-        kind = line[:40].partition(b'"kind":"')[2].partition(b'"')[0]
-        if kind not in (b"report", b"dispute", b"action"):
-            raise MalformedError(
-                f"indices: {index} is no report, dispute or action and stays"
-            )
+    check_order(tx, batch, entry)
 
 
 _ENTRY_RULES = {
@@ -395,32 +390,8 @@ _ENTRY_RULES = {
     "dispute": _check_dispute,
     "erasure": _check_erasure,
 }
-
-
-def erasure_targets(feed: str, entry: Entry) -> Iterator[tuple[str, list[int]]]:
-    """Yield (feed, indices) that an entry of ``feed`` orders to be erased."""
-    if entry.get("kind") == "erasure":
-        yield (entry["feed"] if feed == REGISTRY else feed), list(entry["indices"])
-
-
-def void_ranges(tx: Transaction, directory: Directory, feed: str) -> list[range]:
-    """Return the indices of a feed that were signed under a key closed before."""
-    closed = {
-        key.public: key.closed_at
-        for key in directory.with_role("publish", f"member/{feed}")
-        if key.closed_at is not None
-    }
-    if not closed:
-        return []
-    found, start = [], min(closed.values())
-    while rows := tx.batches.list(feed, start, 1000):
-        found += [
-            range(r.first, r.stop)
-            for r in rows
-            if r.key in closed and r.first >= closed[r.key]
-        ]
-        start = rows[-1].stop
-    return found
+# What else officers may write is decided by the replay of the registry.
+_OFFICERS_RULES = {"erasure": _check_erasure}
 
 
 def delete_due(store: Store, now: int) -> int:
@@ -429,7 +400,10 @@ def delete_due(store: Store, now: int) -> int:
         by_feed: dict[str, list[int]] = {}
         for order in tx.erasures.due(now):
             by_feed.setdefault(order.feed, []).append(order.index)
-        for feed, indices in by_feed.items():
+        for feed, named in by_feed.items():
+            # An order of the registry may be here before the lines that it names.
+            size = tx.objects.size(feed)
+            indices = by_feed[feed] = [i for i in named if i < size]
             tx.objects.erase(feed, indices)
             tx.index.forget(feed, indices)
             tx.erasures.mark_deleted(feed, indices)

@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from hub.errors import UnavailableError
 from hub.model import render_tombstone
 from hub.store.base import Store
+from hub.tlog.merkle import prove_inclusion
+from hub.tlog.proof import TlogProof, render_proof
 
 __all__ = ["Mirror", "Peer"]
 
@@ -78,9 +80,16 @@ class Mirror:
         return {"checkpoints": [raw.decode() for _, raw in notes]}
 
     def get_bytes(self, path: str) -> bytes:
-        """Refuse: a file has no tiles to show.
+        """Return a proof; a file shows nothing else of its tree.
 
         Raises:
-            UnavailableError: Always.
+            UnavailableError: Always for other paths, and above the head.
         """
-        raise UnavailableError(f"{self.url} does not serve {path}")
+        feed, kind, index = path.split("/")[3:6]
+        with self.store.read() as tx:
+            head = tx.heads.get(feed)
+            if kind != "proof" or head is None or int(index) >= head.size:
+                raise UnavailableError(f"{self.url} does not serve {path}")
+            place, reader = int(index), tx.objects.hash_reader(feed, head.size)
+            hashes = tuple(prove_inclusion(place, head.size, reader))
+        return render_proof(TlogProof(place, hashes, head.checkpoint))

@@ -8,7 +8,6 @@ at a checkpoint and is one transaction, so an interrupted pull goes on where it 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from hub.conviction import accept, find_fork, fork
 from hub.cutting import Cut, drop, follow_homes
 from hub.directory import Directory
+from hub.erasure import void_closed
 from hub.errors import (
     ConflictError,
     ForkError,
@@ -27,29 +27,34 @@ from hub.errors import (
     RollbackError,
     UnavailableError,
 )
-from hub.feeds import append_all, erasure_targets
+from hub.feeds import append_all
+from hub.findings import Finding
 from hub.freezing import check_not_frozen
 from hub.gossip import ShownHead, fetch_evidence, heads_of, keep_cosignatures
 from hub.marks import Marks
-from hub.model import REGISTRY, EntryName, origin_of
+from hub.model import REGISTRY, origin_of
 from hub.peer import Mirror, Peer
 from hub.registry import Registry
 from hub.store.base import Store, StoredHead, Transaction
-from hub.tlog.batch import digests_of
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
 from hub.tlog.tiles import TileId, TileReader, tile_path
+from hub.tombstones import (
+    ORDER_AHEAD,
+    Arrived,
+    foresee,
+    losses,
+    parse_sent,
+    refill,
+    settle,
+)
 from hub.verifier import OpenBatch, split
-from keys.encoding import from_base64
-from keys.errors import EncodingError, KeysError
-from schemas.fast import read_line
+from keys.errors import KeysError
 
 __all__ = ["Mirror", "Peer", "Pulled", "pull"]
 
 SEGMENT = 30_000
 _TRIES = 100
-_REPORT = b'{"kind":"report",'
-_TOMBSTONE = b'{"kind":"tombstone"'
 Progress = Callable[[str, int, int], None]
 
 
@@ -58,17 +63,33 @@ class Pulled:
     """What a pull brought: (feed, from, to), and what went wrong at which feed.
 
     ``lagging`` holds the feeds of which the peer has less than we, as (its size, ours),
-    ``evidence`` the names of facts that convict somebody and were not known here;
-    ``answered`` is False when the peer said that it had nothing new; ``cuts`` holds the
-    feeds of which the officers had a part set aside.
+    ``evidence`` the names of facts that convict somebody and were not known here,
+    ``findings`` orders to erase that were ignored, ``lost`` lines that were deleted
+    under an order that is void now, with the order; ``answered`` is False when the peer
+    said that it had nothing new; ``cuts`` holds the feeds of which the officers had a
+    part set aside.
     """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
     problems: dict[str, HubError] = field(default_factory=dict)
     lagging: dict[str, tuple[int, int]] = field(default_factory=dict)
     evidence: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    lost: dict[str, str] = field(default_factory=dict)
     answered: bool = True
     cuts: list[Cut] = field(default_factory=list)
+
+    def add(self, more: Pulled) -> None:
+        """Add what another round with the same peer brought."""
+        for name in {feed for feed, _, _ in more.feeds} | set(more.problems):
+            self.problems.pop(name, None)
+        self.feeds += more.feeds
+        self.problems.update(more.problems)
+        self.lagging.update(more.lagging)
+        self.evidence += more.evidence
+        self.findings += more.findings
+        self.lost.update(more.lost)
+        self.cuts += more.cuts
 
 
 def pull(
@@ -79,6 +100,7 @@ def pull(
     progress: Progress = lambda _feed, _done, _size: None,
     only: Collection[str] | None = None,
     marks: Marks | None = None,
+    rounds: int = 3,
 ) -> Pulled:
     """Bring every feed up to the peer's heads.
 
@@ -90,6 +112,8 @@ def pull(
         progress: Is told (feed, entries so far, entries in all).
         only: The feeds to pull; None pulls all.
         marks: What this node's keys signed last; None where nothing is signed.
+        rounds: How often to begin at all when the peer acts on an order that lies above
+            what it had shown.
 
     Raises:
         UnavailableError: The peer does not answer.
@@ -103,7 +127,7 @@ def pull(
     if answer is None:
         result.answered = False
         return result
-    heads = heads_of(answer)
+    heads, lost = heads_of(answer), _lost(store)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
         if only is None or name in only:
             had = known.get(name, 0)
@@ -117,6 +141,14 @@ def pull(
         result.evidence = fetch_evidence(store, registry, client, answer, now)
     except (MalformedError, UnavailableError) as error:
         result.problems.setdefault("evidence", error)
+    _refill(store, registry, client)
+    result.lost = {k: v for k, v in _lost(store).items() if k not in lost}
+    ahead = {n for n, p in result.problems.items() if p.code == ORDER_AHEAD}
+    if ahead and rounds > 1:
+        wanted = ahead | {REGISTRY}
+        result.add(
+            pull(store, registry, client, now, progress, wanted, marks, rounds - 1)
+        )
     if not result.problems and only is None:
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
@@ -125,6 +157,28 @@ def pull(
 
 class _OverruledError(MisbehaviourError):
     """Our history of a feed is not the one that the officers chose."""
+
+
+def _refill(store: Store, registry: Registry, client: Peer) -> None:
+    """Ask for lost lines, once whenever the registry grew: it alone voids orders."""
+    with store.read() as tx:
+        size = str(registry.directory(tx).size)
+        if tx.node.get_sync(client.url).get("refilled") == size:
+            return
+        lost = {feed: losses(tx, feed) for feed in tx.heads.all()}
+    for feed, lines in lost.items():
+        refill(store, feed, lines, client)
+    with store.write() as tx:
+        tx.node.set_sync(client.url, {"refilled": size})
+
+
+def _lost(store: Store) -> dict[str, str]:
+    """Return all lines that were deleted under orders which are void now."""
+    found: dict[str, str] = {}
+    with store.read() as tx:
+        for feed in tx.heads.all():
+            found |= losses(tx, feed)
+    return found
 
 
 def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
@@ -167,9 +221,11 @@ class _Feed:
         self.name, self.now, self.progress = name, now, progress
         self.known = known  # Our size before the peer was asked for its heads.
         self.behind: tuple[int, int] | None = None
+        self.findings: list[Finding] = []
 
     def pull_into(self, result: Pulled, shown: ShownHead) -> None:
         """Pull the feed and note what came of it."""
+        self.findings = result.findings
         try:
             try:
                 before, after = _undisturbed(self, shown.checkpoint)
@@ -324,44 +380,28 @@ class _Feed:
         sent = self.client.lines(self.name, size, target)
         if len(sent) != target - size:
             raise MalformedError("the node sent another number of lines than asked")
-        lines, digests, claims = self._digests(size, sent)
+        arrived = parse_sent(self.name, size, sent)
+        lines, digests = arrived.lines, arrived.digests
         leaves = leaf_hashes(digests)
+        self._foresee(arrived)
         with self.store.write() as tx:
             if tx.objects.size(self.name) != size:
                 raise ConflictError(f"{self.name} grew meanwhile", code="feed-grew")
+            before = directory = self.registry.directory(tx)
             if self.name == REGISTRY:
-                batches = self._replay(tx, size, lines, digests, raw)
+                batches, directory = self._replay(tx, size, lines, digests, raw)
             else:
-                directory = self.registry.directory(tx)
                 self._open(directory, raw)
                 batches = split(directory, self.name, size, lines, leaves)
             append_all(tx, batches, lines, digests, leaves, raw)
-            self._orders(tx, size, lines)
-            self._check_claims(tx, claims)
+            self.findings += settle(tx, directory, arrived, batches, self.now)
+            void_closed(tx, before, directory)
 
-    def _digests(
-        self, first: int, sent: list[bytes]
-    ) -> tuple[list[bytes | None], list[bytes], dict[int, str]]:
-        digests = digests_of(sent)
-        lines: list[bytes | None] = list(sent)
-        claims = {}
-        withheld = [n for n, line in enumerate(sent) if line.startswith(_TOMBSTONE)]
-        for place in withheld:
-            try:
-                body = json.loads(sent[place])
-                digests[place] = from_base64(body["digest"], 32)
-                claims[first + place] = str(body["by"])
-            except (
-                ValueError,
-                KeyError,
-                TypeError,
-                AttributeError,
-                RecursionError,
-                EncodingError,
-            ):
-                raise MalformedError("a tombstone is malformed") from None
-            lines[place] = None
-        return lines, digests, claims
+    def _foresee(self, arrived: Arrived) -> None:
+        if arrived.claims and self.name != REGISTRY:
+            with self.store.read() as tx:
+                directory = self.registry.directory(tx)
+            foresee(arrived, directory.size, directory, self.client)
 
     def _replay(
         self,
@@ -370,7 +410,7 @@ class _Feed:
         lines: list[bytes | None],
         digests: list[bytes],
         raw: bytes,
-    ) -> list[OpenBatch]:
+    ) -> tuple[list[OpenBatch], Directory]:
         import copy  # noqa: PLC0415 - Only the registry needs it.
 
         replay = copy.copy(self.registry.current(tx))
@@ -384,7 +424,7 @@ class _Feed:
         checkpoint = self._open(replay.directory, raw)
         if checkpoint.head != replay.head:
             raise MalformedError("the registry does not lead to its checkpoint")
-        return batches
+        return batches, replay.directory
 
     @staticmethod
     def _registry_batch(
@@ -402,26 +442,3 @@ class _Feed:
         end = open_header(replay.directory, REGISTRY, size + place, header).end - size
         batch: OpenBatch = replay.batch(lines[place:end], digests[place:end])
         return batch
-
-    def _orders(self, tx: Transaction, first: int, lines: list[bytes | None]) -> None:
-        registry = self.name == REGISTRY
-        for index, line in enumerate(lines, first):
-            # A key that stands twice voids a line, so what begins as a report is no
-            # erasure. JSON hides a word behind an escape and nowhere else.
-            if line is None or line.startswith(_REPORT):
-                continue
-            if b"erasure" not in line and b"\\" not in line:
-                continue
-            entry, _ = read_line(line, registry=registry)
-            for target, indices in erasure_targets(self.name, entry or {}):
-                by = str(EntryName(self.name, index))
-                tx.erasures.order(target, indices, by, self.now)
-
-    def _check_claims(self, tx: Transaction, claims: dict[int, str]) -> None:
-        for index in claims:
-            if index not in tx.erasures.hidden(self.name, index, index + 1):
-                raise MalformedError(
-                    f"{self.name}/{index} is withheld and no erasure covers it",
-                    code="tombstone-without-erasure",
-                    advice="Pull again; if it stays, tell the officers.",
-                )

@@ -200,6 +200,16 @@ class Objects(Protocol):
         """
         ...
 
+    def refill(self, feed: str, lines: Mapping[int, bytes]) -> int:
+        """Put back lines that are missing; return how many there were.
+
+        A line that is there stays as it is.
+
+        Raises:
+            MalformedError: A line is not the one that was hashed (``wrong-digest``).
+        """
+        ...
+
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries.
 
@@ -270,6 +280,10 @@ class Erasures(Protocol):
 
     def mark_deleted(self, feed: str, indices: Sequence[int]) -> None:
         """Note that these lines are gone; belongs in the transaction of ``erase``."""
+        ...
+
+    def mark_refilled(self, feed: str, indices: Sequence[int]) -> None:
+        """Note that these lines are back; belongs in the transaction of ``refill``."""
         ...
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hub.errors import ConflictError
 from hub.model import EntryName
 from hub.store.hashes import StoredHashes
 from hub.store.memory_state import MemorySession
-from hub.store.pages import check_lines, check_range, cut, pack
+from hub.store.pages import check_digests, check_lines, check_range, cut, pack
 from hub.store.records import (
     ERASURE_DELAY,
     BatchRow,
@@ -161,6 +161,21 @@ class MemoryObjects:
             lines[index] = None
         return len(there)
 
+    def refill(self, feed: str, lines: Mapping[int, bytes]) -> int:
+        """Put back lines that are missing; return how many there were.
+
+        Raises:
+            MalformedError: A line is not the one that was hashed (``wrong-digest``).
+        """
+        if lines:
+            check_range(min(lines), max(lines) + 1, self.size(feed))
+        check_digests(lines, lambda index: self.digests(feed, index, index + 1)[0])
+        stored = self._session.own_feed(feed).lines
+        missing = [index for index in lines if stored[index] is None]
+        for index in missing:
+            stored[index] = lines[index]
+        return len(missing)
+
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries."""
         check_range(0, size, self.size(feed))
@@ -282,3 +297,9 @@ class MemoryErasures:
         orders = self._session.own_feed(feed).erasures
         for key in [key for key in orders if key[0] in set(indices)]:
             orders[key] = replace(orders[key], deleted=True)
+
+    def mark_refilled(self, feed: str, indices: Sequence[int]) -> None:
+        """Note that these lines are back; belongs in the transaction of ``refill``."""
+        orders = self._session.own_feed(feed).erasures
+        for key in [key for key in orders if key[0] in set(indices)]:
+            orders[key] = replace(orders[key], deleted=False)

@@ -13,13 +13,22 @@ Level 3 was chosen by measurement on lines of 440 bytes (random token, salt and 
 
 from __future__ import annotations
 
+import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from hub.errors import MalformedError, UnavailableError
 from hub.store.records import SLOT
 
-__all__ = ["check_lines", "check_range", "corrupt", "cut", "pack", "unpack"]
+__all__ = [
+    "check_digests",
+    "check_lines",
+    "check_range",
+    "corrupt",
+    "cut",
+    "pack",
+    "unpack",
+]
 
 _LEVEL = 3
 _DIGESTS = frozenset({32})
@@ -92,3 +101,16 @@ def check_lines(lines: Sequence[bytes | None], digests: Sequence[bytes]) -> None
         raise MalformedError("A line is empty or holds a newline.", code="bad-line")
     if not _DIGESTS.issuperset(map(len, digests)):
         raise AssertionError("a digest has 32 bytes")
+
+
+def check_digests(lines: Mapping[int, bytes], digest: Callable[[int], bytes]) -> None:
+    """Check that lines are those whose digests are stored.
+
+    Raises:
+        MalformedError: One is not (code ``wrong-digest``).
+    """
+    for index, line in lines.items():
+        if hashlib.sha256(line).digest() != digest(index):
+            raise MalformedError(
+                f"The line is not entry {index} that was hashed.", code="wrong-digest"
+            )

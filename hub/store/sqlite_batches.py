@@ -141,3 +141,11 @@ class SqliteErasures:
             "UPDATE erasures SET deleted = 1 WHERE feed = ? AND entry = ?",
             ((number, index) for index in indices),
         )
+
+    def mark_refilled(self, feed: str, indices: Sequence[int]) -> None:
+        """Note that these lines are back; belongs in the transaction of ``refill``."""
+        number = self._session.feed(feed)
+        self._session.many(
+            "UPDATE erasures SET deleted = 0 WHERE feed = ? AND entry = ?",
+            ((number, index) for index in indices),
+        )

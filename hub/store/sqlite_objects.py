@@ -8,12 +8,20 @@ one, which then never changes but for erasures.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hub.errors import ConflictError
 from hub.store.hashes import StoredHashes
-from hub.store.pages import check_lines, check_range, corrupt, cut, pack, unpack
+from hub.store.pages import (
+    check_digests,
+    check_lines,
+    check_range,
+    corrupt,
+    cut,
+    pack,
+    unpack,
+)
 from hub.store.records import SLOT, Block, Line, NodeHash, Page
 from hub.store.session import Session
 from hub.tlog.merkle import HashReader
@@ -148,38 +156,54 @@ class SqliteObjects:
 
     def erase(self, feed: str, indices: Sequence[int]) -> int:
         """Remove lines for good and return how many were there; digests stay."""
-        size = self.size(feed)
-        wanted = sorted(set(indices))
+        self._session.erased = True
+        return self._change(feed, dict.fromkeys(indices))
+
+    def refill(self, feed: str, lines: Mapping[int, bytes]) -> int:
+        """Put back lines that are missing; return how many there were.
+
+        Raises:
+            MalformedError: A line is not the one that was hashed (``wrong-digest``).
+        """
+        if lines:
+            check_range(min(lines), max(lines) + 1, self.size(feed))
+        check_digests(lines, lambda index: self.digests(feed, index, index + 1)[0])
+        return self._change(feed, lines)
+
+    def _change(self, feed: str, lines: Mapping[int, bytes | None]) -> int:
+        """Change which lines are there, slot by slot; return how many changed."""
+        wanted = sorted(lines)
         if wanted:
-            check_range(wanted[0], wanted[-1] + 1, size)
-        erased = 0
+            check_range(wanted[0], wanted[-1] + 1, self.size(feed))
+        changed = 0
         while wanted:
             stop = wanted[0] - wanted[0] % SLOT + SLOT
             here = [index for index in wanted if index < stop]
             wanted = wanted[len(here) :]
-            erased += self._erase_slot(feed, here)
-        return erased
+            changed += self._change_slot(feed, {index: lines[index] for index in here})
+        return changed
 
-    def _erase_slot(self, feed: str, indices: Sequence[int]) -> int:
-        erased = 0
+    def _change_slot(self, feed: str, wanted: Mapping[int, bytes | None]) -> int:
+        changed = 0
         rows = self._runs(
-            "first, count, digests, lines", feed, indices[0], indices[-1] + 1
+            "first, count, digests, lines", feed, min(wanted), max(wanted) + 1
         )
         for first, count, _, packed in list(rows):
             lines = unpack(packed, count)
             before = lines.count(None)
-            for index in indices:
-                if first <= index < first + count:
-                    lines[index - first] = None
-            erased += lines.count(None) - before
-            # If we crash here, then the old page is still whole: the erasure is
+            for index, line in wanted.items():
+                if first <= index < first + count and (
+                    line is None or lines[index - first] is None
+                ):
+                    lines[index - first] = line
+            changed += abs(lines.count(None) - before)
+            # If we crash here, then the old page is still whole: what is due is
             # still due, and is done again.
             self._session.run(
                 "UPDATE pages SET lines = ?, missing = ? WHERE feed = ? AND first = ?",
                 (pack(lines), lines.count(None), self._session.feed(feed), first),
             )
-        self._session.erased = True
-        return erased
+        return changed
 
     def cut(self, feed: str, size: int) -> None:
         """Remove every entry from index ``size`` on, and the hashes over them."""

@@ -88,7 +88,7 @@ class Node:
             headers=headers,
         )
 
-    def plant(self, body, feed="maison"):
+    def plant(self, body, feed="maison", key=None):
         """Append a batch as a hostile home would, checking nothing."""
         lines = body[:-1].split(b"\n")
         with self.hub.store.write() as tx:
@@ -103,15 +103,20 @@ class Node:
                 from dataclasses import replace
 
                 note = replace(note, batch_id=bytes(16))
-            batch = OpenBatch(feed, first, note, self.log.public, "", void=False)
+            public = key or self.log.public
+            batch = OpenBatch(feed, first, note, public, "", void=False)
             append(
                 tx, "alliance.example", batch, lines, digests_of(lines), signer=self.log
             )
 
-    def registry(self, *lines):
+    def proposed(self, *lines):
+        """Return a registry batch that the officer signed."""
         proposal = propose("alliance.example", self.head, lines)
         sign(proposal, [self.officer])
-        answer = self.post(body_of(proposal), "registry")
+        return body_of(proposal)
+
+    def registry(self, *lines):
+        answer = self.post(self.proposed(*lines), "registry")
         assert answer.status_code == 200, answer.json
 
     def close_key(self):

@@ -140,3 +140,15 @@ def test_a_loss_is_not_hidden_as_if_nothing_happened(store: Store) -> None:
         assert tx.erasures.hidden("maison", 0, 10) == {5: "maison/8"}
         (order,) = tx.erasures.orders("maison", 0, 10)
         assert (order.voided, order.deleted) == (True, True)
+
+
+def test_a_line_that_is_back_is_not_hidden_by_a_void_order(store: Store) -> None:
+    """And is deleted by none, while one that stands still hides it."""
+    with store.write() as tx:
+        tx.erasures.order("maison", [5, 6], "maison/8", 100)
+        tx.erasures.order("maison", [6], "registry/3", 100)
+        tx.erasures.mark_deleted("maison", [5, 6])
+        tx.erasures.void("maison/8")
+        tx.erasures.mark_refilled("maison", [5, 6])
+        assert tx.erasures.hidden("maison", 0, 10) == {6: "registry/3"}
+        assert [o.index for o in tx.erasures.due(100 + ERASURE_DELAY)] == [6]

@@ -229,3 +229,26 @@ def test_proofs_from_the_store(store: Store) -> None:
             proof = prove_inclusion(index, total, reader)
             leaf = leaf_hashes([digest(line(index))])[0]
             check_inclusion(leaf, index, total, proof, root)
+
+
+def test_a_missing_line_is_put_back(store: Store) -> None:
+    """Only the one that was hashed, and only where none is; the others stay."""
+    with store.write() as tx:
+        append(tx, "maison", 600, missing=frozenset({3}))
+        tx.objects.erase("maison", [300, 599])
+        put = {3: line(3), 4: line(4), 599: line(599)}
+        assert tx.objects.refill("maison", put) == 2
+        assert tx.objects.refill("maison", put) == 0
+        assert tx.objects.refill("maison", {}) == 0
+        missing = [at for at, raw, _ in tx.objects.lines("maison", 0, 600) if not raw]
+        assert missing == [300]
+        for bad in ({300: line(301)}, {4: line(4, "x")}):
+            with pytest.raises(MalformedError) as caught:
+                tx.objects.refill("maison", bad)
+            assert caught.value.code == "wrong-digest"
+        with pytest.raises(MalformedError):
+            tx.objects.refill("maison", {600: line(600)})
+    with store.read() as tx:
+        raws = [raw for _, raw, _ in tx.objects.lines("maison", 596, 600)]
+        assert raws == [line(at) for at in range(596, 600)]
+        assert tx.objects.digests("maison", 3, 4) == [digest(line(3))]

@@ -14,7 +14,7 @@ from hub.errors import HubError
 from hub.store.base import DAY, BatchRow, Limit, Store, StoredHead, Transaction
 from hub.store.memory import MemoryStore
 from hub.store.sqlite import SqliteStore
-from tests.hub.store.samples import append
+from tests.hub.store.samples import append, line
 
 FEEDS = st.sampled_from(["maison", "other", "registry"])
 NAMES = st.sampled_from(["a", "b"])
@@ -68,6 +68,12 @@ class Twins(RuleBasedStateMachine):
     @rule(feed=FEEDS, indices=st.lists(PLACES, max_size=4), spoil=st.booleans())
     def erase(self, feed: str, indices: list[int], spoil: bool) -> None:
         self.both(lambda tx: tx.objects.erase(feed, indices), spoil)
+
+    @rule(feed=FEEDS, indices=st.lists(PLACES, max_size=4), spoil=st.booleans())
+    def refill(self, feed: str, indices: list[int], spoil: bool) -> None:
+        lines = {index: line(index) for index in indices}
+        self.both(lambda tx: tx.objects.refill(feed, lines), spoil)
+        self.both(lambda tx: tx.erasures.mark_refilled(feed, indices))
 
     @rule(feed=FEEDS, old=st.none() | st.integers(0, 3), size=st.integers(0, 3))
     def swap(self, feed: str, old: int | None, size: int) -> None:
