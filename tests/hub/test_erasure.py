@@ -11,10 +11,11 @@ from hub.access import new_bearer
 from hub.audit import audit
 from hub.errors import UnavailableError
 from hub.feeds import delete_due
+from hub.indexing import catch_up
 from hub.model import new_case_id, new_salt, render_time
 from hub.officers import registry_entry
 from hub.registry import Registry
-from hub.screening import catch_up, outlook_of
+from hub.screening import outlook_of
 from hub.store.memory import MemoryStore
 from hub.sync import Mirror, pull
 from schemas.base import render_line
@@ -116,7 +117,7 @@ class Reader:
     def active(self):
         with self.store.read() as tx:
             directory = self.registry.directory(tx)
-        catch_up(self.store, directory)
+        catch_up(self.store, self.registry.directory)
         with self.store.read() as tx:
             rows = tx.index.all_active(outlook_of(directory, NOW)).values()
         return {str(r.entry) for many in rows for r in many}
