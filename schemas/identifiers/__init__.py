@@ -29,6 +29,7 @@ from schemas.identifiers import (
     mail,
     people,
     phone,
+    registers,
     trade,
     wallet,
     web,
@@ -57,7 +58,7 @@ VERSION = 1
 # Seed and info of the key of the tokens in the table (RFC 9497 section 3.2.1).
 # Everybody has it, so it protects nothing.
 TEST_KEY = (bytes.fromhex("a3" * 32), b"alliance hub self-test")
-FAMILIES = (web, mail, phone, finance, wallet, company, trade, goods, people)
+FAMILIES = (web, mail, phone, finance, wallet, registers, company, trade, goods, people)
 TYPES: dict[str, IdentifierType] = {t.name: t for f in FAMILIES for t in f.TYPES}
 
 

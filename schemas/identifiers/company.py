@@ -1,4 +1,4 @@
-"""Numbers of companies: VAT, EORI, LEI, USCC, registers, tax offices, licences.
+"""Numbers in a register, at a tax office, of a licence.
 
 ``company``, ``tax`` and ``licence`` are written ``country:scheme:number``. The scheme
 can be left out where :mod:`schemas.identifiers.schemes` has the country: it is then the
@@ -12,17 +12,13 @@ from __future__ import annotations
 
 import re
 
-from stdnum import lei
-from stdnum.ch import uid
 from stdnum.cn import uscc
-from stdnum.eu import vat
+from stdnum.de import handelsregisternummer
 from stdnum.exceptions import ValidationError
 from stdnum.fr import siret
-from stdnum.gb import vat as gb_vat
-from stdnum.no import mva
 
 from schemas.identifiers.cards import refuse_card
-from schemas.identifiers.countries import CODES, country_code, split_country
+from schemas.identifiers.countries import split_country
 from schemas.identifiers.kinds import (
     IdentifierError,
     IdentifierType,
@@ -33,79 +29,11 @@ from schemas.identifiers.schemes import COMPANY, PERSONAL, TAX, Schemes, checked
 
 __all__ = ["TYPES"]
 
-_LEI = re.compile("[0-9A-Z]{18}[0-9]{2}")
 _SCHEME = re.compile("[a-z0-9-]{1,32}")
-_EORI = re.compile("[A-Z]{2}[0-9A-Z]{1,15}")
-_SWISS = re.compile("(CHE[0-9]{9})(?:MWST|TVA|IVA|TPV|HR|RC)?")
-
-# VAT numbers that hold a number of another type: that type, its scheme, its place.
-_WITHIN_VAT = {
-    "BE": ("company", "kbo", slice(2, None)),
-    "CH": ("company", "uid", slice(0, None)),
-    "DK": ("company", "cvr", slice(2, None)),
-    "ES": ("tax", "nif", slice(2, None)),
-    "FI": ("company", "ytunnus", slice(2, None)),
-    "FR": ("company", "siren", slice(4, None)),
-    "NO": ("company", "orgnr", slice(2, -3)),
-    "PL": ("tax", "nip", slice(2, None)),
-    "PT": ("tax", "nif", slice(2, None)),
-    "SE": ("company", "orgnr", slice(2, -2)),
-}
-
-
-def _lei(text: str, _region: str) -> str:
-    value = compact(text)
-    if not _LEI.fullmatch(value) or not lei.is_valid(value):
-        raise IdentifierError("is not an LEI: twenty characters with two check digits")
-    return value
-
-
-def _uscc(text: str, _region: str) -> str:
-    value = compact(text).removeprefix("CN")
-    if not uscc.is_valid(value):
-        raise IdentifierError("is not a unified social credit code: wrong check digit")
-    return value
-
-
-def _vat(text: str, region: str) -> str:
-    value = compact(text)
-    if not value[:2].isalpha() and region:
-        value = country_code(region) + value
-    # SPEC: Greece is EL in VAT numbers and GR elsewhere. A number of Northern Ireland
-    # is one of the United Kingdom under another name.
-    value = {"GR": "EL", "XI": "GB"}.get(value[:2], value[:2]) + value[2:]
-    try:
-        if value.startswith("CHE"):
-            return str(uid.validate(_SWISS.sub(r"\1", value)))
-        if value.startswith("NO"):
-            return f"NO{mva.validate(value[2:].removesuffix('MVA') + 'MVA')}"
-        if value.startswith("GB"):
-            return f"GB{gb_vat.validate(value[2:])}"
-        return str(vat.validate(value))
-    except ValidationError as error:
-        raise IdentifierError(
-            f"is not a VAT number of the EU, GB, CH or NO, country first: {error}"
-        ) from None
-
-
-def _of_vat(value: str) -> Variants:
-    country = value[:2]
-    if country not in _WITHIN_VAT:
-        return []
-    kind, scheme, place = _WITHIN_VAT[country]
-    schemes = COMPANY if kind == "company" else TAX
-    number = checked(schemes[country][scheme], value[place])
-    return [(kind, f"{country}:{scheme}:{number}")] if number else []
-
-
-def _eori(text: str, region: str) -> str:
-    value = compact(text)
-    if not value[:2].isalpha() and region:
-        value = country_code(region) + refuse_card(value)
-    value = {"EL": "GR", "XI": "GB"}.get(value[:2], value[:2]) + value[2:]
-    if not _EORI.fullmatch(value) or value[:2] not in CODES:
-        raise IdentifierError("is not an EORI number: country and up to 15 characters")
-    return value
+# In front of a court's name; the register behind it; another scheme than ``hr``.
+_COURT = re.compile("(?:amtsgericht|registergericht|ag) ", re.IGNORECASE)
+_REGISTER = re.compile(r" (?=(?:HRA|HRB|PR|GnR|VR|GsR) [0-9])", re.IGNORECASE)
+_OTHER_SCHEME = re.compile(r"(?!hr\s*:)[a-z0-9-]+\s*:", re.IGNORECASE)
 
 
 def _number(text: str, region: str, schemes: Schemes, example: str) -> str:
@@ -139,9 +67,9 @@ def _recognised(country: str, known: dict[str, str], value: str) -> str:
 
 
 def _refuse_other_types(country: str, scheme: str, value: str) -> None:
-    check, name = PERSONAL.get(country, ("", ""))
-    named = bool(name) and scheme == name
-    if named or (country == "CN" and checked(check, value)):
+    personal = PERSONAL.get(country, {})
+    # China's are of a form that nothing else has, so they need not be named.
+    if scheme in personal or (country == "CN" and checked(personal["ric"], value)):
         raise IdentifierError("is a person's identity number; those are never shared")
     own = {"vat": "vat", "lei": "lei", "eori": "eori", "uscc": "uscc"}.get(scheme)
     own = "uscc" if country == "CN" and uscc.is_valid(value) else own
@@ -152,10 +80,29 @@ def _refuse_other_types(country: str, scheme: str, value: str) -> None:
 def _company(text: str, region: str) -> str:
     example = "FR:siren:123456782"
     country, rest = split_country(text, region, example)
+    if country == "DE" and not _OTHER_SCHEME.match(rest):
+        return f"DE:hr:{_german(rest)}"
+    if country == "US" and not re.match("[A-Za-z]{2} ?:", rest):
+        raise IdentifierError("names no state; registers are states': US:de:12345")
     if country == "GB" and (short := re.fullmatch("(?:crn:)?([0-9]{1,7})", rest)):
         # Companies House writes eight digits, and spreadsheets drop the zeros.
         rest = f"crn:{short[1]:0>8}"
     return _number(f"{country}:{rest}", "", COMPANY, example)
+
+
+def _german(text: str) -> str:
+    # Every court numbers its own companies, so without a court a number is many.
+    value = re.sub(r"^\s*hr\s*:", "", text, flags=re.IGNORECASE).replace(",", " ")
+    value = " ".join(_COURT.sub("", value.strip()).split())
+    try:
+        court, number = _REGISTER.split(
+            handelsregisternummer.validate(value), maxsplit=1
+        )
+    except ValidationError:
+        raise IdentifierError(
+            "is not court, register and number, as in DE:hr:Berlin HRB 12345"
+        ) from None
+    return f"{court} {number.upper()}"
 
 
 def _of_company(value: str) -> Variants:
@@ -170,71 +117,15 @@ def _tax(text: str, region: str) -> str:
 
 
 def _licence(text: str, region: str) -> str:
-    return _number(text, region, {}, "GB:scrap-metal:A123")
+    example = "GB:scrap-metal:A123"
+    country, rest = split_country(text, region, example)
+    if ":" not in rest:
+        # Numbers of several kinds of licences meet each other in every country.
+        raise IdentifierError(f"names no kind of licence; write it as in {example}")
+    return _number(f"{country}:{rest}", "", {}, example)
 
 
 TYPES = (
-    IdentifierType(
-        "vat",
-        "scarce",
-        "the numbers of a country can be tried",
-        "country and number, upper case; Greece `EL`, Northern Ireland `GB`",
-        "check digits (EU, GB, CH, NO); `python-stdnum`",
-        _vat,
-        (
-            "vat number",
-            "vat id",
-            "vatin",
-            "numéro de tva",
-            "tva",
-            "tva intracommunautaire",
-            "ust-id",
-            "ust-idnr",
-            "ust-id-nr",
-            "umsatzsteuer-id",
-            "número de iva",
-            "partita iva",
-            "btw-nummer",
-            "btw nummer",
-            "numer vat",
-        ),
-        _of_vat,
-    ),
-    IdentifierType(
-        "eori",
-        "scarce",
-        "the numbers of a country can be tried",
-        "country and up to 15 characters",
-        "form",
-        _eori,
-        ("eori number", "numéro eori", "eori-nummer", "numer eori"),
-        cards=False,
-    ),
-    IdentifierType(
-        "lei",
-        "open",
-        "a public register",
-        "20 characters, upper case",
-        "check digits; `python-stdnum`",
-        _lei,
-        ("lei code",),
-        cards=False,
-    ),
-    IdentifierType(
-        "uscc",
-        "open",
-        "a public register",
-        "18 characters, upper case",
-        "check digit; `python-stdnum`",
-        _uscc,
-        (
-            "unified social credit code",
-            "social credit code",
-            "统一社会信用代码",
-            "社会信用代码",
-        ),
-        cards=False,
-    ),
     IdentifierType(
         "company",
         "open",
@@ -246,7 +137,6 @@ TYPES = (
             "company id",
             "company number",
             "company registration number",
-            "registration number",
             "siren",
             "siret",
             "numéro siren",
@@ -291,18 +181,6 @@ TYPES = (
         "`country:scheme:number`",
         "form",
         _licence,
-        (
-            "license",
-            "licence number",
-            "license number",
-            "numéro de licence",
-            "lizenznummer",
-            "número de licencia",
-            "numero di licenza",
-            "licentienummer",
-            "número de licença",
-            "numer licencji",
-        ),
         cards=False,
     ),
 )

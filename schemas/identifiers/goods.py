@@ -30,6 +30,7 @@ _CONTAINER = re.compile("[A-Z]{3}[UJZR][0-9]{7}")
 _S10 = re.compile("[A-Z]{2}([0-9]{8})([0-9])[A-Z]{2}")
 _S10_WEIGHTS = (8, 6, 4, 2, 3, 5, 9, 7)
 _AWB = re.compile("([0-9]{3})([0-9]{7})([0-9])")
+_BY_STATE = ("AU", "CA", "US")
 # Letters on plates that look like Latin ones were chosen to be read as such.
 _LOOK_ALIKE = str.maketrans(
     "АВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ",  # noqa: RUF001 - Cyrillic and Greek are meant.
@@ -39,11 +40,20 @@ _LOOK_ALIKE = str.maketrans(
 
 def _plate(text: str, region: str) -> str:
     country, rest = split_country(text, region, "DE:B-XY 12")
+    state = ""
+    if country in _BY_STATE:
+        # One plate can be on the road in every state.
+        front, colon, rest = rest.partition(":")
+        state = f"{compact(front)}:"
+        if not colon or not re.fullmatch("[A-Z]{2,3}:", state):
+            raise IdentifierError(
+                f"names no state; write it as in {country}:XX:ABC 123"
+            )
     folded = fold_latin(ascii_digits(rest).upper()).upper().translate(_LOOK_ALIKE)
     value = "".join(c for c in folded if c.isalnum())
     if not 2 <= len(value) <= 12 or not re.search("[0-9A-Z]", value):
         raise IdentifierError("is not a number plate")
-    return f"{country}:{value}"
+    return f"{country}:{state}{value}"
 
 
 def _imei(text: str, _region: str) -> str:
@@ -103,7 +113,7 @@ TYPES = (
         "plate",
         "scarce",
         "the plates of a country can be tried",
-        "`country:plate`: no blanks, no marks, look-alikes as Latin",
+        "`country:plate`; in AU, CA, US `country:state:plate`; look-alikes as Latin",
         "country",
         _plate,
         (
@@ -164,19 +174,5 @@ TYPES = (
         "UPU S10 number, or `carrier:number`",
         "check digit of UPU S10",
         _parcel,
-        (
-            "tracking number",
-            "parcel number",
-            "tracking code",
-            "numéro de suivi",
-            "numéro de colis",
-            "sendungsnummer",
-            "paketnummer",
-            "número de seguimiento",
-            "numero di spedizione",
-            "trackingnummer",
-            "código de rastreio",
-            "numer przesyłki",
-        ),
     ),
 )

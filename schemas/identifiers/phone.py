@@ -48,14 +48,26 @@ _MEXICO, _ARGENTINA = 52, 54
 
 def _phone(text: str, region: str) -> str:
     value = _number_in(ascii_digits(clean(text)))
-    if not value.startswith(("+", "(+")) and not region:
-        raise IdentifierError("has no +country code; give --region")
-    if is_card("".join(c for c in value if c.isdigit())) and "+" not in value:
+    if not value.startswith(("+", "(+")):
+        if not region:
+            raise IdentifierError("has no +country code; give --region")
+        if is_card("".join(c for c in value if c.isdigit())):
+            raise IdentifierError(
+                "looks like it holds a card number; those are never shared"
+            )
+    found, doubtful = _parsed(value, country_code(region) if region else None)
+    if doubtful and _parsed(found, None)[0] != found:
+        # A zero too many in front is dropped, and then what is left is another number.
         raise IdentifierError(
-            "looks like it holds a card number; those are never shared"
+            "is not a telephone number: its first digits are in doubt"
         )
+    return found
+
+
+def _parsed(value: str, region: str | None) -> tuple[str, bool]:
+    """Return E.164, and whether reading that again could give something else."""
     try:
-        number = phonenumbers.parse(value, country_code(region) if region else None)
+        number = phonenumbers.parse(value, region)
     except phonenumbers.NumberParseException as error:
         why = str(error).partition(") ")[2]
         raise IdentifierError(f"is not a telephone number: {why}") from None
@@ -65,7 +77,9 @@ def _phone(text: str, region: str) -> str:
     # A number that is possible within its town only would name one in every town.
     if possible != phonenumbers.ValidationResult.IS_POSSIBLE:
         raise IdentifierError("has too few or too many digits for a telephone number")
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    found = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    own_rules = number.country_code in (_MEXICO, _ARGENTINA)
+    return str(found), own_rules or bool(number.italian_leading_zero)
 
 
 def _number_in(value: str) -> str:

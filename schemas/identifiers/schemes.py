@@ -1,7 +1,8 @@
 """Schemes of company and tax numbers: which check each country's numbers have.
 
-A check is a module of python-stdnum, or a pattern where there is none. Where a country
-has several schemes, a number without one is of the only scheme whose check it passes.
+A check is a module of python-stdnum, with a length behind it if only that one names a
+number in the whole country, or a pattern where there is no module. Where a country has
+several schemes, a number without one is of the only scheme whose check it passes.
 """
 
 from __future__ import annotations
@@ -45,11 +46,10 @@ COMPANY: Schemes = {
 }
 TAX: Schemes = {
     "AR": {"cuit": "ar.cuit"},
-    "AU": {"tfn": "au.tfn"},
     "BR": {"cnpj": "br.cnpj", "cpf": "br.cpf"},
     "CL": {"rut": "cl.rut"},
     "CO": {"nit": "co.nit"},
-    "DE": {"idnr": "de.idnr", "stnr": "de.stnr"},
+    "DE": {"stnr": "de.stnr/13"},
     "EC": {"ruc": "ec.ruc"},
     "ES": {"nif": "es.nif"},
     "GB": {"utr": "gb.utr"},
@@ -72,12 +72,14 @@ TAX: Schemes = {
     "ZA": {"tin": "za.tin"},
 }
 # Numbers that a person has for life. They are no business of a list of sellers.
-PERSONAL = {
-    "CN": ("cn.ric", "ric"),
-    "CA": ("ca.sin", "sin"),
-    "FR": ("fr.nir", "nir"),
-    "IN": ("in_.aadhaar", "aadhaar"),
-    "US": ("us.ssn", "ssn"),
+PERSONAL: Schemes = {
+    "AU": {"tfn": "au.tfn"},
+    "CA": {"sin": "ca.sin"},
+    "CN": {"ric": "cn.ric"},
+    "DE": {"idnr": "de.idnr"},
+    "FR": {"nir": "fr.nir"},
+    "IN": {"aadhaar": "in_.aadhaar"},
+    "US": {"ssn": "us.ssn"},
 }
 
 
@@ -90,12 +92,18 @@ def checked(check: str, text: str) -> str | None:
     """Return a number in the form of its check, or None if it fails.
 
     Args:
-        check: A module of python-stdnum, or ``=`` and a pattern.
+        check: A module of python-stdnum, ``/`` and a length; or ``=`` and a pattern.
         text: The number in upper-case letters and digits.
     """
     if check.startswith("="):
         return text if re.fullmatch(check[1:], text) else None
-    try:
-        return compact(str(_module(check).validate(text)))
-    except (ValidationError, IdentifierError):
-        return None
+    name, _, length = check.partition("/")
+    # Austria's check letter is a small one; most modules do not mind.
+    for form in (text, text.lower()):
+        try:
+            found = compact(str(_module(name).validate(form)))
+        except (ValidationError, IdentifierError):
+            continue
+        if not length or len(found) == int(length):
+            return found
+    return None

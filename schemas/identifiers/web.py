@@ -228,8 +228,8 @@ TYPES = (
         "registrable domain, private suffixes too",
         "not a public suffix; `publicsuffixlist`",
         _site,
-        ("registrable domain", "registered domain"),
         cards=False,
+        by_heading=False,
     ),
     IdentifierType(
         "url",
@@ -242,6 +242,7 @@ TYPES = (
             "link",
             "shop url",
             "web address",
+            "site",
             "website",
             "web site",
             "webpage",

@@ -35,7 +35,7 @@ PLACES = {
     "mailbox": "{}@shop.example",
     "phone": "{}",
     "bank-account": "US:012345672:{}",
-    "company": "US:number:{}",
+    "company": "LU:number:{}",
     "tax": "LU:number:{}",
     "licence": "GB:number:{}",
     "seller": "market.example:{}",
