@@ -70,3 +70,9 @@ def main() -> None:
         if error.advice:
             click.echo(f"     {error.advice}", err=True)
         sys.exit(_status(error))
+    except OSError as error:
+        # A file that a person named, or one beside it; the stores speak for themselves.
+        where = f": {error.filename}" if error.filename else ""
+        click.echo(f"hub: {error.strerror or error}{where}", err=True)
+        click.echo("     Look at the disk and permissions, then try again.", err=True)
+        sys.exit(2)

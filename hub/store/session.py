@@ -21,7 +21,12 @@ _CONSTRAINT, _NOTADB = 19, 26
 
 _ADVICE = {
     _FULL: ("The disk is full", "disk-full", "Free some space, then try again."),
-    _IOERR: ("The disk failed", "disk-failed", "Look at the system's log, then retry."),
+    # SQLite says the same when there is no space for its shared memory.
+    _IOERR: (
+        "The disk failed or is full",
+        "disk-failed",
+        "Look whether there is space left, and at the system's log; then try again.",
+    ),
     _READONLY: ("The database is read-only", "read-only", "Mend its permissions."),
     _CANTOPEN: ("The database cannot be opened", "cannot-open", "Mend its folder."),
     _BUSY: ("Another writer held the database too long", "locked", "Try again."),
