@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from functools import cache
 
+from hub.errors import ConfigError
 from keys import voprf
 from keys.encoding import to_base64
-from schemas.identifiers import TEST_KEY, self_test, self_test_tokens
+from schemas.identifiers import (
+    DATA_VERSIONS,
+    TEST_KEY,
+    IdentifierError,
+    installed_versions,
+    self_test,
+    self_test_tokens,
+)
 
-__all__ = ["check_forms", "token_under_test_key"]
+__all__ = ["check_forms", "drifted_libraries", "token_under_test_key"]
 
 
 @cache
@@ -41,6 +49,27 @@ def check_forms() -> tuple[int, int]:
     """Return how many rows of forms and of tokens agree with the table.
 
     Raises:
-        IdentifierError: One does not; the message names it.
+        ConfigError: One does not; the message names it.
     """
-    return self_test(), self_test_tokens(token_under_test_key)
+    try:
+        return self_test(), self_test_tokens(token_under_test_key)
+    except IdentifierError as error:
+        raise ConfigError(
+            f"canonical forms are not those of other members: {error}",
+            code="canonical-forms",
+            advice="Install the versions that requirements.lock names.",
+        ) from None
+
+
+def drifted_libraries() -> list[str]:
+    """Return a sentence for each library whose data are not those of the table.
+
+    Their forms agreed with the table, so reports match; a new suffix or numbering plan
+    may be one that others do not have yet.
+    """
+    here = installed_versions()
+    return [
+        f"{name} is {here[name]} here; the table of forms was made with {pinned}"
+        for name, pinned in DATA_VERSIONS.items()
+        if here[name] != pinned
+    ]
