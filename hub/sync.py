@@ -49,6 +49,7 @@ from hub.tombstones import (
     settle,
 )
 from hub.verifier import OpenBatch, split
+from hub.witness import keep_shown, shown_sizes
 from keys.errors import KeysError
 
 __all__ = ["Mirror", "Peer", "Pulled", "pull"]
@@ -128,6 +129,8 @@ def pull(
         result.answered = False
         return result
     heads, lost = heads_of(answer), _lost(store)
+    before = _directory(store, registry)
+    shown = shown_sizes(store, before)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
         if only is None or name in only:
             had = known.get(name, 0)
@@ -136,6 +139,7 @@ def pull(
         if name == REGISTRY and result.feeds:
             # The registry comes first, and may say from where another feed goes on.
             result.cuts = follow_homes(store, registry, now, marks)
+            keep_shown(store, shown, before, _directory(store, registry))
             known.update({cut.feed: cut.after for cut in result.cuts})
     try:
         result.evidence = fetch_evidence(store, registry, client, answer, now)
@@ -153,6 +157,11 @@ def pull(
         with store.write() as tx:
             tx.node.set_sync(client.url, {"etag": etag})
     return result
+
+
+def _directory(store: Store, registry: Registry) -> Directory:
+    with store.read() as tx:
+        return registry.directory(tx)
 
 
 class _OverruledError(MisbehaviourError):

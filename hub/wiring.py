@@ -13,7 +13,7 @@ from hub.clock import Clock, SystemClock
 from hub.config import load_config
 from hub.directory import Directory, Pin
 from hub.enrolment import key_names, label_of
-from hub.errors import ConfigError, MisbehaviourError, RefusedError
+from hub.errors import ConfigError, MisbehaviourError, RefusedError, UnavailableError
 from hub.federation import Federation
 from hub.marks import Marks
 from hub.model import REGISTRY
@@ -176,6 +176,25 @@ class Hub:
             return pull(self.store, self.registry, client, now, only={REGISTRY})
         finally:
             client.close()
+
+    def bootstrap(self) -> None:
+        """Fetch the registry from a configured hub while this node has none.
+
+        Raises:
+            UnavailableError: No configured hub answers.
+        """
+        if self.directory().size:
+            return
+        problem: UnavailableError | None = None
+        for url in self.config["client"]["hubs"]:
+            try:
+                self.pull_registry(str(url))
+            except UnavailableError as error:
+                problem = error
+            else:
+                return
+        if problem is not None:
+            raise problem
 
     def home_client(self, feed: str) -> Client:
         """Return the client for the home of a feed."""

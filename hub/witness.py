@@ -41,9 +41,11 @@ __all__ = [
     "Witness",
     "check_old",
     "keep",
+    "keep_shown",
     "lines_of",
     "others",
     "quorum",
+    "shown_sizes",
     "visible",
     "witness_keys",
 ]
@@ -76,17 +78,58 @@ def quorum(directory: Directory, feed: str) -> int:
 def visible(tx: Transaction, directory: Directory, feed: str) -> StoredHead | None:
     """Return the newest head that everybody may see: the one that the quorum cosigned.
 
-    Nodes, and whoever published a batch, see the newest one.
+    Nodes, and whoever published a batch, see the newest one. What was shown before the
+    officers asked for a larger quorum stays visible.
     """
-    head, needed = tx.heads.get(feed), quorum(directory, feed)
-    if head is None or not needed:
-        return head
-    size = tx.federation.vouched(feed, others(directory, feed), needed)
+    head = tx.heads.get(feed)
+    if head is None:
+        return None
+    size = _visible_size(tx, directory, feed, head.size)
     if size == head.size:
         return head
-    if not size:
-        return None
-    return _stored(tx, feed, size)
+    return _stored(tx, feed, size) if size else None
+
+
+def _visible_size(tx: Transaction, directory: Directory, feed: str, size: int) -> int:
+    needed = quorum(directory, feed)
+    if not needed:
+        return size
+    vouched = tx.federation.vouched(feed, others(directory, feed), needed)
+    return max(vouched, min(_shown(tx, feed), size))
+
+
+def _shown(tx: Transaction, feed: str) -> int:
+    return int(tx.node.get_meta(f"shown {feed}") or "0")
+
+
+def shown_sizes(store: Store, directory: Directory) -> dict[str, int]:
+    """Return the size of each feed's newest visible head, 0 for none."""
+    with store.read() as tx:
+        return {
+            feed: _visible_size(tx, directory, feed, head.size)
+            for feed, head in tx.heads.all().items()
+        }
+
+
+def keep_shown(
+    store: Store, shown: dict[str, int], before: Directory, after: Directory
+) -> None:
+    """Remember what everybody saw when a larger quorum is asked for.
+
+    A head that was shown must not vanish: whoever holds it would think that it was
+    rolled back.
+
+    Args:
+        store: The store.
+        shown: What :func:`shown_sizes` returned before the registry changed.
+        before: The directory then.
+        after: The directory now.
+    """
+    if after.policy.quorum <= before.policy.quorum:
+        return
+    with store.write() as tx:
+        for feed, size in shown.items():
+            tx.node.set_meta(f"shown {feed}", str(max(size, _shown(tx, feed))))
 
 
 def _stored(tx: Transaction, feed: str, size: int) -> StoredHead:

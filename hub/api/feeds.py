@@ -24,7 +24,7 @@ from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
-from hub.witness import lines_of, others, quorum
+from hub.witness import keep_shown, lines_of, others, quorum, shown_sizes
 from keys.encoding import from_base64, parse_decimal
 from keys.errors import EncodingError, KeysError
 
@@ -88,6 +88,7 @@ def post_batch(feed: str) -> Response:
             return _receipt(known)
         authorise(directory, feed, tx.objects.size(feed), line)
     lines = _read_lines(header)
+    shown = shown_sizes(node.hub.store, directory) if feed == REGISTRY else {}
     receipt = publish(
         node.hub.store,
         node.hub.registry.current,
@@ -96,6 +97,8 @@ def post_batch(feed: str) -> Response:
         signer=node.log_keys(feed),
         now=node.hub.clock.now(),
     )
+    if feed == REGISTRY:
+        keep_shown(node.hub.store, shown, directory, node.directory())
     return _receipt(receipt)
 
 

@@ -32,6 +32,7 @@ def _node(context: click.Context) -> Hub:
 def sync_command(context: click.Context, peer: str | None) -> None:
     """Sync with one peer, or with all of them, now."""
     hub = _node(context)
+    hub.bootstrap()
     federation = hub.federation()
     if peer:
         check_known(federation, peer)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from hub.cli.common import hub_of
-from hub.errors import ConfigError
+from hub.errors import ConfigError, HubError
 from hub.federation import Federation
 from hub.peering import catch_up
 from hub.wiring import Hub
@@ -72,17 +72,20 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
         return
     serving.federation.gate.begin()
     serving.federation.follow_homes()
-    run(create_app(serving), settings, partial(_catch_up, serving.federation))
+    begin = partial(_catch_up, hub, serving.federation)
+    run(create_app(serving), settings, begin)
 
 
-def _catch_up(federation: Federation) -> None:
+def _catch_up(hub: Hub, federation: Federation) -> None:
     """Compare heads with the peers beside serving, until this node may sign."""
-    threading.Thread(
-        target=catch_up,
-        args=(federation, threading.Event()),
-        name="catch-up",
-        daemon=True,
-    ).start()
+
+    def run() -> None:
+        with suppress(HubError):
+            # A node that was just admitted learns of its peers from the hub it joined.
+            hub.bootstrap()
+        catch_up(federation, threading.Event())
+
+    threading.Thread(target=run, name="catch-up", daemon=True).start()
 
 
 def _delete_due(hub: Hub) -> None:

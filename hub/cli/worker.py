@@ -67,6 +67,7 @@ def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
 
 def _keep_peers(hub: Hub, running: Worker) -> None:
     """Have one job for every peer that the registry names now."""
+    hub.bootstrap()
     federation, settings = hub.federation(), hub.config["federation"]
     wanted = {f"peer-{peer}": peer for peer in federation.peers()}
     for name, peer in wanted.items():
