@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
+import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -18,11 +21,14 @@ import httpx2
 from hub.clock import Clock
 from hub.deadline import BoundedTransport, begin
 from hub.errors import (
+    ClockSkewError,
+    ConfigError,
     ConflictError,
     HubError,
     MalformedError,
     NotHomeError,
     QuotaError,
+    RateError,
     RefusedError,
     UnavailableError,
 )
@@ -42,6 +48,7 @@ DEADLINE = 300.0
 """Seconds that a request may take, all in all."""
 _SLOWEST = 64 * 1024  # Bytes a second of a large upload, which has more time.
 _PATIENCE = 30.0  # Seconds without any progress.
+_HASTE = 120  # Seconds of waiting that a node may ask for.
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +68,10 @@ class Client:
         identity: Signs requests, or says what signs the next one; None asks as nobody.
         transport: Replaces the network in tests.
         deadline: Seconds that a request may take, beside the time of a large upload.
+        ca: PEM file of the authorities to trust instead of the system's.
+
+    Raises:
+        ConfigError: ``ca`` is no such file.
     """
 
     def __init__(
@@ -70,15 +81,17 @@ class Client:
         identity: Identity | Callable[[], Identity] | None = None,
         transport: httpx2.BaseTransport | None = None,
         deadline: float = DEADLINE,
+        ca: Path | None = None,
     ):
         self.url = url.rstrip("/")
         self._clock = clock
         self._identity = identity
         self._deadline = deadline
+        self._wait: Callable[[float], None] = time.sleep
         self._http = httpx2.Client(
             timeout=_PATIENCE,
             follow_redirects=False,
-            transport=transport or BoundedTransport(),
+            transport=transport or _network(ca),
             trust_env=False,
         )
 
@@ -170,10 +183,26 @@ class Client:
         headers: dict[str, str] | None = None,
         limit: int = MAX_ANSWER,
     ) -> tuple[int, httpx2.Headers, bytes]:
-        status, fields, raw = self._send(method, path, body, headers, limit)
-        if status >= 300 and status != 304:
-            raise _problem(self.url, status, fields, raw)
-        return status, fields, raw
+        waited = 0
+        while True:
+            status, fields, raw = self._send(method, path, body, headers, limit)
+            if status < 300 or status == 304:
+                return status, fields, raw
+            error = _problem(self.url, status, fields, raw)
+            if isinstance(error, ClockSkewError):
+                error.advice = self._clock_advice(error.time)
+            if not isinstance(error, RateError):
+                raise error
+            # The node takes so many requests a minute, and this was one too many.
+            waited += error.retry_after
+            if waited > _HASTE:
+                raise error
+            self._wait(error.retry_after)
+
+    def _clock_advice(self, time: int) -> str:
+        wrong = self._clock.now() - time
+        way = "ahead of" if wrong > 0 else "behind"
+        return f"The clock here is {abs(wrong)} seconds {way} the node's: set it."
 
     def _send(
         self,
@@ -208,6 +237,16 @@ class Client:
                 advice="Check the address and the network, then try again.",
             ) from None
         return status, fields, raw
+
+
+def _network(ca: Path | None) -> BoundedTransport:
+    try:
+        return BoundedTransport(ca)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"client.ca: {ca} holds no certificates: {error}",
+            advice="Name a PEM file, or nothing for the system's authorities.",
+        ) from None
 
 
 def post_alerts(url: str, lines: bytes, headers: Mapping[str, str]) -> None:
@@ -290,17 +329,21 @@ def _problem(url: str, status: int, fields: httpx2.Headers, raw: bytes) -> HubEr
     except (ValueError, KeyError, TypeError, RecursionError):
         code, message, advice = f"http-{status}", f"{url} answered {status}", ""
     if status == 429:
-        return QuotaError(message, retry_after=_seconds(fields.get("Retry-After", "")))
+        kind = RateError if code == "rate-limited" else QuotaError
+        return kind(message, retry_after=_seconds(fields.get("Retry-After", "")))
+    if code == "clock-skew" and type(body.get("time")) is int:
+        return ClockSkewError(message, time=body["time"])
     if code == "not-home":
         return NotHomeError(message, home=_plain(body.get("home", "")), advice=advice)
     kinds: dict[int, type[HubError]] = {
         400: MalformedError,
         409: ConflictError,
         413: MalformedError,
+        415: MalformedError,
         422: MalformedError,
     }
-    kind = UnavailableError if status >= 500 else kinds.get(status, RefusedError)
-    return kind(message, code=code, advice=advice)
+    other = UnavailableError if status >= 500 else kinds.get(status, RefusedError)
+    return other(message, code=code, advice=advice)
 
 
 def _plain(value: object) -> str:

@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import httpcore2
@@ -100,9 +101,14 @@ class _Network(httpcore2.SyncBackend):
 
 
 class BoundedTransport(httpx2.HTTPTransport):
-    """The library's transport; call :func:`begin` before each request."""
+    """The library's transport; call :func:`begin` before each request.
 
-    def __init__(self) -> None:
-        super().__init__(trust_env=False)
+    Args:
+        ca: PEM file of the authorities to trust instead of the system's.
+    """
+
+    def __init__(self, ca: Path | None = None) -> None:
+        trusted = ssl.create_default_context(cafile=ca) if ca else True
+        super().__init__(trust_env=False, verify=trusted)
         # Only the pool below the transport takes a network of one's own.
         self._pool._network_backend = _Network()  # noqa: SLF001

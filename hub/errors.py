@@ -8,6 +8,7 @@
     │   └── ProofError        a Merkle proof does not prove what it claims
     ├── RefusedError          well formed but not allowed: unknown member, closed key
     │   ├── QuotaError        too much, too soon; carries when to come back
+    │   │   └── RateError     too many requests a minute
     │   ├── ClockSkewError    signed at another time than now; carries the node's time
     │   └── NotHomeError      another node orders this feed; carries its URL
     ├── ConflictError         somebody was faster; re-read, then retry
@@ -34,6 +35,7 @@ __all__ = [
     "NotHomeError",
     "ProofError",
     "QuotaError",
+    "RateError",
     "RefusedError",
     "RollbackError",
     "UnavailableError",
@@ -100,6 +102,21 @@ class QuotaError(RefusedError):
             message, advice=f"Ask again in {retry_after} seconds, or ask for a grant."
         )
         self.retry_after = retry_after
+
+
+class RateError(QuotaError):
+    """The caller sent more requests in a minute than a node takes.
+
+    Args:
+        message: Which limit was passed.
+        retry_after: Seconds after which a request is taken again.
+    """
+
+    default_code = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after: int):
+        super().__init__(message, retry_after=retry_after)
+        self.advice = f"Ask again in {retry_after} seconds."
 
 
 class ClockSkewError(RefusedError):

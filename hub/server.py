@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,7 @@ from gunicorn.http.unreader import SocketUnreader
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from hub.api.errors import problem_bytes, slug_of
+from hub.errors import ConfigError, UnavailableError
 from hub.tlog.batch import MAX_BYTES
 
 __all__ = ["serve"]
@@ -332,5 +335,34 @@ def serve(
         app: The application.
         settings: The section ``server`` of the configuration.
         begin: Is called once in the process that serves.
+
+    Raises:
+        ConfigError: The certificate and its key cannot be used.
+        UnavailableError: The address is taken, or the server could not go on.
     """
-    _Server(app, settings, begin).run()
+    _check_certificate(settings["tls_cert"], settings["tls_key"])
+    parent = os.getpid()
+    try:
+        _Server(app, settings, begin).run()
+    except SystemExit as end:
+        # The processes that it forks pass here too, and end as the library wants.
+        if end.code in (0, None) or os.getpid() != parent:
+            raise
+        raise UnavailableError(
+            f"the server at {settings['listen']} ended with status {end.code}",
+            code="server-failed",
+            advice="The log says why; perhaps another program listens there.",
+        ) from None
+
+
+def _check_certificate(certificate: str, key: str) -> None:
+    if not certificate:
+        return
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise ConfigError(
+            f"{certificate} and {key} cannot be used: {error}",
+            advice="Set server.tls_cert and server.tls_key to PEM files.",
+        ) from None

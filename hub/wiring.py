@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -139,8 +140,20 @@ class Hub:
         wanted = url or str(hubs[0])
         if wanted not in self.clients:
             asks = None if self.role == "officer" else self.identity
-            self.clients[wanted] = Client(wanted, self.clock, asks)
+            self.clients[wanted] = self.new_client(wanted, asks)
         return self.clients[wanted]
+
+    def new_client(
+        self, url: str, asks: Identity | Callable[[], Identity] | None = None
+    ) -> Client:
+        """Return a client of one's own for a hub; by default it asks as nobody.
+
+        Raises:
+            ConfigError: ``client.ca`` names no certificates.
+        """
+        named = self.config["client"]["ca"]
+        ca = self.folder / named if named else None
+        return Client(url, self.clock, asks, ca=ca)
 
     def pull(
         self, url: str | None = None, progress: Progress = lambda _f, _d, _s: None
@@ -170,7 +183,7 @@ class Hub:
         Raises:
             UnavailableError: The hub does not answer.
         """
-        client = Client(url, self.clock)
+        client = self.new_client(url)
         try:
             now = self.clock.now()
             return pull(self.store, self.registry, client, now, only={REGISTRY})

@@ -100,6 +100,7 @@ class Client(StrictSchema):
         error_messages=_wrong("list"),
     )
     region = _form("[A-Za-z]{2}", "a country of two letters such as FR")
+    ca = _text()
 
 
 class Publish(StrictSchema):
@@ -122,6 +123,10 @@ class Server(StrictSchema):
     public_url = _form(URL, "a URL without a path, such as https://node1.example")
     threads = _number(40, 1, 1000)
     behind_proxy = _Flag(load_default=False)
+    # Of one caller; 0 is no limit.
+    rate_per_minute = _number(6000, 0, 1_000_000)
+    publish_per_minute = _number(1200, 0, 1_000_000)
+    public_log = _Flag(load_default=True)
     tls_cert = _text()
     tls_key = _text()
 

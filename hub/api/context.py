@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from flask import g, request
 
 from hub.access import ANONYMOUS, Caller, authenticate
+from hub.api.limits import Limits, address_of
 from hub.directory import Directory
 from hub.errors import ForkError, RefusedError, UnavailableError
 from hub.federation import Federation
@@ -45,8 +46,9 @@ class Serving:
     _log_keys: dict[bytes, Signer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find the marks beside the keys."""
+        """Find the marks beside the keys, and begin to count."""
         self._marks = Marks(self.hub.folder / "private")
+        self.limits = Limits(self.hub.config["server"])
 
     def directory(self) -> Directory:
         """Return the directory as of the stored registry."""
@@ -82,17 +84,40 @@ class Serving:
     def begin(self) -> None:
         """Find out who sends the request."""
         g.caller = ANONYMOUS
-        signed = "Signature-Input" in request.headers
-        if not signed and "Authorization" not in request.headers:
+        if request.blueprint == "health":
             return
-        g.caller = authenticate(
-            self.directory(),
-            self.hub.store,
-            request.method,
-            self.signed_url(),
-            dict(request.headers),
-            self.hub.clock.now(),
+        g.address = address_of(
+            request.remote_addr or "",
+            request.headers.get("X-Forwarded-For"),
+            behind_proxy=self.hub.config["server"]["behind_proxy"],
         )
+        if "Signature-Input" in request.headers or "Authorization" in request.headers:
+            g.caller = self._authenticate()
+        self.limits.count("request", g.caller.owner or g.address)
+
+    def _authenticate(self) -> Caller:
+        # Verifying costs more than counting, so whoever fails at it is counted first.
+        self.limits.check("refused", g.address)
+        try:
+            return authenticate(
+                self.directory(),
+                self.hub.store,
+                request.method,
+                self.signed_url(),
+                dict(request.headers),
+                self.hub.clock.now(),
+            )
+        except RefusedError:
+            self.limits.count("refused", g.address)
+            raise
+
+    def count_batch(self) -> None:
+        """Count a batch that the caller sends.
+
+        Raises:
+            RateError: One too many.
+        """
+        self.limits.count("publish", g.caller.owner or g.address)
 
     def signed_url(self) -> str:
         """Return the URL that the caller signs: as it was sent, of the public URL."""
@@ -119,14 +144,21 @@ class Serving:
                 code="no-request-key",
                 advice="The operator makes one and has the officers register it.",
             )
-        # The officers may have registered another key since the server started.
-        return self.hub.identity().signer
+        registered = self.directory().requester(self._keyid)
+        if registered and registered.public != self.request_signer.public:
+            # The officers registered another key since the server started.
+            self.request_signer = self.hub.identity().signer
+        return self.request_signer
+
+    @property
+    def _keyid(self) -> str:
+        return f"{self.hub.registry.pin.alliance}/node/{self.hub.name}"
 
     def sign_answer(self, body: bytes, answer: bytes) -> dict[str, str]:
         """Return the fields that sign this node's answer to a request."""
         return sign_answer(
             Exchange(request.method, self.signed_url(), body, 200, answer),
-            keyid=f"{self.hub.registry.pin.alliance}/node/{self.hub.name}",
+            keyid=self._keyid,
             signer=self.answer_signer(),
             now=self.hub.clock.now(),
         )

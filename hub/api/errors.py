@@ -105,6 +105,7 @@ SLUGS = {
     "disk-failed": 503,
     "disk-full": 503,
     "forked": 503,
+    "index-behind": 503,
     "locked": 503,
     "no-request-key": 503,
     "not-ready": 503,

@@ -69,6 +69,7 @@ def list_heads() -> Response:
 def post_batch(feed: str) -> Response:
     """Publish a batch: a header line, then its entries, one a line."""
     node = serving()
+    node.count_batch()
     expect(NDJSON, MAX_BYTES)
     header = read_line(MAX_LINE + 1)
     directory = node.directory()

@@ -148,7 +148,7 @@ class Office:
             with self.hub.store.read() as tx:
                 head = tx.heads.get(feed)
             return Head(head.size, head.root) if head else EMPTY
-        client = Client(directory.nodes[node], self.hub.clock)
+        client = self.hub.new_client(directory.nodes[node])
         try:
             return shown_head(client, directory, feed)
         finally:
@@ -285,7 +285,7 @@ class Office:
         url = self.url or (after.nodes[home.node] if home else "")
         if not url:
             raise MalformedError("the registry would have no home", code="no-home")
-        client = Client(url, self.hub.clock)
+        client = self.hub.new_client(url)
         try:
             answer = client.publish(REGISTRY, body_of(proposal))
         except UnavailableError as error:

@@ -52,6 +52,9 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
 
     hub = hub_of(context)
     settings = hub.config["server"]
+    for name in ("tls_cert", "tls_key"):
+        if settings[name]:
+            settings[name] = str(hub.folder / settings[name])
     settings["behind_proxy"] = behind_proxy or settings["behind_proxy"]
     _check_public(settings["listen"], behind_proxy=settings["behind_proxy"])
     configure_logs()

@@ -47,6 +47,14 @@ def make_officer(folder: Path, alliance: str, name: str, stem: str) -> NoteSigne
     return named
 
 
+_CA = "ca.pem"
+
+
+def _trusted(folder: Path) -> dict[str, str]:
+    """Return the setting for the authorities whose file is in the folder."""
+    return {"ca": _CA} if (folder / _CA).exists() else {}
+
+
 def _node_folder(
     folder: Path, enrolment: Enrolment, url: str, listen: str, hubs: list[str]
 ) -> Request:
@@ -56,7 +64,7 @@ def _node_folder(
         "alliance": {"name": enrolment.alliance, "pin": "pin.json"},
         "self": {"role": "node", "name": enrolment.name},
         "server": {"listen": listen, "public_url": url},
-        **({"client": {"hubs": hubs}} if hubs else {}),
+        **({"client": {"hubs": hubs, **_trusted(folder)}} if hubs else {}),
     }
     (folder / "request.json").write_text(render_request(request))
     write_config(folder, sections)
@@ -124,7 +132,7 @@ def node_new(
     emit(context, request, text)
 
 
-def _directory_at(url: str, pin: Pin) -> Directory:
+def _directory_at(url: str, pin: Pin, ca: Path | None) -> Directory:
     """Return the directory that a hub shows, replayed from the pin.
 
     Raises:
@@ -132,7 +140,7 @@ def _directory_at(url: str, pin: Pin) -> Directory:
         RefusedError: It is a hub of another alliance, or has no registry yet.
     """
     store, registry = MemoryStore(), Registry(pin)
-    client = Client(url, SystemClock())
+    client = Client(url, SystemClock(), ca=ca)
     try:
         found = pull(store, registry, client, SystemClock().now(), only={REGISTRY})
     finally:
@@ -187,6 +195,11 @@ def _check_newcomer(url: str, directory: Directory, name: str) -> None:
 @click.option("--region", default="", help="Country of national phone numbers.")
 @click.option("--listen", default="127.0.0.1:8750", help="Where a node listens.")
 @click.option("--url", "own", help="A node's own public URL.")
+@click.option(
+    "--ca",
+    type=click.Path(path_type=Path, exists=True),
+    help="PEM file of the authorities to trust instead of the system's.",
+)
 @click.pass_context
 def join(
     context: click.Context,
@@ -197,6 +210,7 @@ def join(
     region: str,
     listen: str,
     own: str | None,
+    ca: Path | None,
 ) -> None:
     """Make this folder's keys and the request to be admitted."""
     folder, hub_url = folder_of(context), url.rstrip("/")
@@ -206,8 +220,10 @@ def join(
         pin = Pin.parse(pin_file.read_text())
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the pin cannot be read: {error}") from None
-    _check_newcomer(hub_url, _directory_at(hub_url, pin), name)
+    _check_newcomer(hub_url, _directory_at(hub_url, pin, ca), name)
     with new_folder(folder) as new:
+        if ca is not None:
+            (new / _CA).write_bytes(ca.read_bytes())
         (new / "pin.json").write_text(pin.render())
         enrolment = Enrolment(new, pin.alliance, role, name, _phrase())
         if role == "node":
@@ -226,7 +242,7 @@ def _newcomer(folder: Path, enrolment: Enrolment, url: str, region: str) -> Requ
     sections: dict[str, dict[str, Any]] = {
         "alliance": {"name": enrolment.alliance, "pin": "pin.json"},
         "self": {"role": enrolment.kind, "name": enrolment.name},
-        "client": {"hubs": [url], "region": region},
+        "client": {"hubs": [url], "region": region, **_trusted(folder)},
     }
     request = enrolment.newcomer()
     (folder / "request.json").write_text(render_request(request))

@@ -23,6 +23,7 @@ from hub.tokens import Tokenizer, ask_share
 from keys import voprf
 from keys.answers import Exchange, sign_answer
 from keys.ed25519 import Signer
+from keys.keyfile import write_key
 from keys.shares import deal
 from tests.hub.api.served import NOW, Served
 
@@ -224,7 +225,11 @@ def test_a_node_without_its_request_key_charges_nothing(served):
 
 
 def test_a_node_that_signs_with_another_key_is_caught(served):
-    served.serving.request_signer = Signer.generate()
+    """Its folder has lost the registered key and got another."""
+    path, other = served.hub.key_path("request"), Signer.generate()
+    path.unlink()
+    write_key(path, other.seed, kind="ed25519", passphrase=None)
+    served.serving.request_signer = other
     state = served.hub.directory()
     key = state.token_keys["open-1"]
     with pytest.raises(MisbehaviourError) as caught:

@@ -335,6 +335,16 @@ def test_a_public_address_needs_a_proxy(harmed, listen):
         assert node.process.wait(60) == 2
 
 
+def test_an_address_that_is_taken_is_a_clear_error(harmed):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        with running(harmed, wait=False, HUB__SERVER__LISTEN=listen) as node:
+            assert node.process.wait(60) == 6
+            assert "Traceback" not in node.log.read_text()
+
+
 def test_connections_are_used_again(node):
     """Also after a refusal whose body was read."""
     with httpx2.Client(trust_env=False) as client:
