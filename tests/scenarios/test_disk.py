@@ -104,7 +104,8 @@ def test_the_disk_of_a_member_is_full(published, tmp_path):
         assert (ran.status, ran.err.startswith("hub: Is a directory")) == (2, True)
         filler.unlink()
         assert run(market, "publish", file).status == 0
-        assert audited(going) == {"registry": 18, "maison": 5, "market": 2}
+        sizes = audited(going)
+        assert (sizes["maison"], sizes["market"]) == (5, 2)
 
 
 @pytest.mark.slow
