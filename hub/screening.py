@@ -19,7 +19,7 @@ from hub.store.ledger import Ledger
 from hub.tokens import Tokenizer
 from schemas.identifiers import variants
 
-__all__ = ["Refs", "describe", "outlook_of", "refs_of", "screen"]
+__all__ = ["Refs", "describe", "forms_of", "outlook_of", "refs_of", "screen"]
 
 PART = 2000
 Refs = Callable[[EntryName], str | None]
@@ -76,7 +76,7 @@ def screen(
     left = iter(rows)
     while part := list(islice(left, PART)):
         # A cell that cannot be read takes nothing from the others of its row.
-        asked = [_asked(row, looser=looser) for row in part]
+        asked = [forms_of(row, looser=looser) for row in part]
         tokens = tokenizer.tokens(i for forms in asked for i in forms)
         with caught_up(store, current) as tx:
             found = tx.index.lookup(list(tokens.values()), outlook)
@@ -90,7 +90,7 @@ def screen(
             yield _result(row, hits, refs)
 
 
-def _asked(row: Row, *, looser: bool) -> dict[tuple[str, str], str]:
+def forms_of(row: Row, *, looser: bool) -> dict[tuple[str, str], str]:
     """Return the identifiers to ask for, the exact ones first, with how they match."""
     forms = dict.fromkeys(row.identifiers, "exact")
     if looser:

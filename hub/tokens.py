@@ -33,7 +33,7 @@ from keys import voprf
 from keys.errors import ElementError
 from schemas.identifiers import token_class
 
-__all__ = ["Cache", "Tokenizer", "ask_share", "evaluate"]
+__all__ = ["Cache", "Tokenizer", "ask_share", "evaluate", "quota_of"]
 
 Identifier = tuple[str, str]
 BATCH = 1000
@@ -63,16 +63,10 @@ def evaluate(
         raise MalformedError(
             f"send 1 to {voprf.MAX_BATCH} elements of 32 bytes", code="bad-batch"
         )
-    granted = sum(
-        g["count"]
-        for g in directory.grants
-        if (g["member"], g["class"]) == (caller.member, key.token_class)
-        and parse_time(g["until"]) > now
-    )
     public = voprf.public_of(secret)
     if public not in {p for _, _, p in key.shares}:
         raise RefusedError(f"no share of {key.name} here", code="unknown-token-key")
-    limit = Limit(directory.policy.quotas[key.token_class] + granted)
+    limit = Limit(quota_of(directory, caller.member, key.token_class, now))
     with store.write() as tx:
         tx.node.charge(
             caller.owner,
@@ -87,6 +81,17 @@ def evaluate(
     except ElementError as error:
         raise MalformedError(str(error), code="bad-element") from None
     return answer.proof + answer.elements
+
+
+def quota_of(directory: Directory, member: str, token_class: str, now: int) -> int:
+    """Return how many tokens of a class somebody may ask for in a day, with grants."""
+    granted = sum(
+        g["count"]
+        for g in directory.grants
+        if (g["member"], g["class"]) == (member, token_class)
+        and parse_time(g["until"]) > now
+    )
+    return int(directory.policy.quotas[token_class] + granted)
 
 
 def ask_share(
@@ -185,14 +190,36 @@ class Tokenizer:
         message = key.name.encode() + b"\n" + voprf.token_input(*identifier)
         return hmac.digest(self._secret, message, "sha256")
 
+    def key_of(self, name: str) -> TokenKey:
+        """Return the active token key of a class.
+
+        Raises:
+            UnavailableError: The alliance has none.
+        """
+        key = self._directory.active_token_key(name)
+        if key is None:
+            raise UnavailableError(f"the alliance has no {name} token key")
+        return key
+
     def missing(self, identifiers: Iterable[Identifier]) -> dict[TokenKey, int]:
         """Return how many tokens would have to be asked for, by key."""
-        todo: dict[TokenKey, int] = {}
+        found = self.handles(identifiers)
+        return {key: len(missing) for key, (missing, _) in found.items()}
+
+    def handles(
+        self, identifiers: Iterable[Identifier]
+    ) -> dict[TokenKey, tuple[list[bytes], list[bytes]]]:
+        """Return the handles of what would have to be asked for and of what is cached.
+
+        By token key; each identifier counts once.
+        """
+        result = {}
         for key, wanted in self._by_key(identifiers).items():
             handles = [self.handle(key, i) for i in wanted]
             known = self._cache.get_tokens(handles)
-            todo[key] = sum(h not in known for h in handles)
-        return todo
+            missing = [h for h in handles if h not in known]
+            result[key] = missing, list(known)
+        return result
 
     def _by_key(
         self, identifiers: Iterable[Identifier]

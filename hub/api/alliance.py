@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from hub.api import serving
 from hub.api.bodies import expect, read_rest
 from hub.errors import RefusedError
-from hub.tokens import evaluate
+from hub.tokens import evaluate, quota_of
 from keys.encoding import to_base64
 from keys.voprf import MAX_BATCH
 
@@ -76,10 +76,18 @@ def usage() -> Response:
     node = serving()
     if not g.caller.owner:
         raise RefusedError("the request is not signed", code="unauthenticated")
+    now, state = node.hub.clock.now(), node.directory()
     with node.hub.store.read() as tx:
-        used = tx.node.usage(g.caller.owner, node.hub.clock.now())
-    quotas = node.directory().policy.quotas
-    return _json({c: {"used": used.get(c, 0), "quota": q} for c, q in quotas.items()})
+        used = tx.node.usage(g.caller.owner, now)
+    return _json(
+        {
+            name: {
+                "used": used.get(name, 0),
+                "quota": quota_of(state, g.caller.member, name, now),
+            }
+            for name in state.policy.quotas
+        }
+    )
 
 
 @blueprint.route("/tokens/<key>", methods=["POST"])
