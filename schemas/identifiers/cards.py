@@ -21,22 +21,20 @@ from schemas.identifiers.kinds import IdentifierError, ascii_digits
 
 __all__ = ["is_card", "refuse_card"]
 
-# Visa, American Express, Mastercard and, by their longest range, Diners Club, JCB,
-# Discover, UnionPay, RuPay, Mir, Maestro: each with the lengths that it issues.
+# By length: Visa, Diners Club, American Express; Mastercard, JCB, Discover, RuPay, Mir,
+# national debit schemes; and those that issue long numbers, UnionPay and Maestro.
 _DINERS = "30[0-5]|3095|3[689]"
-_OTHERS = (
-    rf"{_DINERS}|35(?:2[89]|[3-8])|6011|622|64[4-9]|65|62|8[12]|220[0-5]"
-    "|50(?:1[89]|20|38)|5612|5893|6304|67(?:59|6[1-3]|67)|506[01]|6500"
-)
+_LONG = "62|8[12]|50(?:1[89]|20|38)|5612|5893|6304|67(?:59|6[1-3]|67)"
+_LONGEST = f"35(?:2[89]|[3-8])|6011|64[4-9]|65|506[01]|220[0-5]|9704|{_LONG}"
 _RANGES = {
     13: "4",
     14: _DINERS,
     15: "3[47]",
     16: "4|5[1-5]|2(?:22[1-9]|2[3-9]|[3-6]|7[01]|720)|60|508|509|5067|63[6-9]|9792"
-    f"|9704|{_OTHERS}",
-    17: _OTHERS,
-    18: _OTHERS,
-    19: f"4|9704|{_OTHERS}",
+    f"|{_DINERS}|{_LONGEST}",
+    17: _LONG,
+    18: _LONG,
+    19: f"4|{_LONGEST}",
 }
 _PREFIXES = {length: re.compile(ranges) for length, ranges in _RANGES.items()}
 

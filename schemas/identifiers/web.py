@@ -18,6 +18,7 @@ from functools import cache
 import ada_url
 from publicsuffixlist import PublicSuffixList
 
+from schemas.identifiers.cards import refuse_card
 from schemas.identifiers.kinds import (
     IdentifierError,
     IdentifierType,
@@ -139,7 +140,8 @@ def _url(text: str, _region: str) -> str:
     host = host_of(parsed.hostname)
     port = "" if parsed.port in ("", "80", "443") else f":{parsed.port}"
     path = _decoded(parsed.pathname).rstrip("/")
-    return f"{host}{port}{path}{_query(host, parsed.search)}"
+    # What is in the name of a host, everybody can see in DNS.
+    return f"{host}{port}{refuse_card(path + _query(host, parsed.search))}"
 
 
 def _decoded(text: str) -> str:
@@ -265,6 +267,7 @@ TYPES = (
             "adres strony",
         ),
         _of_url,
+        cards=False,
     ),
     IdentifierType(
         "ip",

@@ -106,6 +106,7 @@ def test_it_is_found_in_the_middle_of_a_text(text):
         "2024-01-02 03:04:05",
         "35000000000000",  # The number of a telephone.
         "350000000000006",
+        "646180000000000002",  # A Mexican account of a bank whose code is like a card's.
         "00340000000000000009",  # The number of a pallet, 20 digits.
         "41111111111111111111",
         "192.168.100.200 192",
@@ -127,6 +128,7 @@ def test_what_only_looks_long_passes(text):
         ("wallet", "0x4111111111111111abcdefabcdefabcdefabcdef"),
         ("uscc", "91110000ABCDEFGH1T"),
         ("domain", "4111111111111111.example"),
+        ("url", "4111111111111111.example/x"),
     ],
 )
 def test_what_proves_itself_to_be_something_else_passes(kind, text):
