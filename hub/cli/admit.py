@@ -16,7 +16,7 @@ from hub.model import REGISTRY
 from hub.officers import admission, registry_entry
 from keys.encoding import to_base64
 
-__all__ = ["COMMANDS", "read_request"]
+__all__ = ["COMMANDS", "home_group", "move_entries", "read_request"]
 
 _REQUEST = click.argument("request", type=click.Path(path_type=Path))
 
@@ -195,4 +195,5 @@ def _log_key(state: Directory, feed: str, node: str) -> bytes:
 
 
 node_group.add_command(node_new)
-COMMANDS = (member_group, auditor_group, node_group, home_group)
+# The operator's side of moving a feed is in ``hub.cli.peers``, with the group itself.
+COMMANDS = (member_group, auditor_group, node_group)

@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Order own entries to be erased; in an officer's folder, those of any member.",
     ),
     "grant": ("rules", "Quota beyond the policy's, for one member and a time."),
-    "home": ("admit", "The nodes that order and sign feeds."),
+    "home": ("peers", "The nodes that order and sign feeds."),
     "init": ("setup", "Make a whole alliance on this machine, for trial."),
     "join": ("setup", "Make this folder's keys and the request to be admitted."),
     "key": ("keys", "Make, register, replace and close keys."),

@@ -131,7 +131,11 @@ class Office:
                 remember_hub(self.hub.folder, url)
             return
         if problem is not None:
-            raise problem
+            raise UnavailableError(
+                str(problem),
+                code=problem.code,
+                advice="Try again, or name another node with --url.",
+            )
 
     def head_of(self, feed: str, node: str = "") -> Head:
         """Return the present head of a feed, as its home or another node shows it.
@@ -263,7 +267,8 @@ class Office:
             return
         try:
             old = parse_proposal(self.out.read_text())
-            waiting = examine(old, self.replay()).fresh
+            # Who signed it does not matter; officers may have changed since.
+            waiting = examine({**old, "signatures": []}, self.replay()).fresh
         except (HubError, OSError, UnicodeDecodeError):
             old, waiting = {}, True
         if waiting and old.get("text") not in (proposal["text"], self.instead):

@@ -113,4 +113,4 @@ def home_unseal(context: click.Context, feed: str) -> None:
     emit(context, {"feed": feed}, [f"{feed} takes batches here again."])
 
 
-COMMANDS = (sync_command, peers_command)
+COMMANDS = (sync_command, peers_command, home_group)

@@ -80,6 +80,27 @@ def _office(
     return Office(context, hub_of(context), file, ask.rstrip("/"), although)
 
 
+def _learn_hub(office: Office, verdict: Verdict) -> None:
+    """Take from the first proposal which node this folder asks from then on."""
+    home = verdict.after.home(REGISTRY) if verdict.after else None
+    if home and verdict.after and verdict.note.registry.size == 0:
+        remember_hub(office.hub.folder, verdict.after.nodes[home.node])
+
+
+def _check_seen(office: Office, verdict: Verdict) -> None:
+    """Refuse to judge a proposal about a registry that was never seen here.
+
+    Raises:
+        RefusedError: This folder knows no node to read the registry from.
+    """
+    if office.directory().size == 0 and verdict.note.registry.size:
+        raise RefusedError(
+            "this folder has not seen the alliance's registry yet",
+            code="not-founded",
+            advice="Name a node of the alliance with --url.",
+        )
+
+
 def _accepted(office: Office, verdict: Verdict) -> int | None:
     """Return where the registry holds a proposal, or None."""
     with office.hub.store.read() as tx:
@@ -185,6 +206,8 @@ def registry_show(
     except UnavailableError as error:
         unseen = f"{error}; compared with the registry as it was seen here last."
     verdict = examine(proposal, office.replay())
+    _check_seen(office, verdict)
+    _learn_hub(office, verdict)
     place, before = _accepted(office, verdict), _before(office, verdict)
     words = [describe(entry, before) for entry in verdict.entries]
     warnings = [unseen] if unseen else []
@@ -261,12 +284,10 @@ def registry_sign(
             advice=f"The officers are {officers}; use the folder of one of them.",
         )
     proposal = parse_proposal(_read(file))
+    _check_seen(office, examine(proposal, office.replay()))
     verdict = office.sign(proposal, signers)
     office.write(proposal)
-    # The first proposal names the node that an officer's folder will ask from then on.
-    home = verdict.require().home(REGISTRY)
-    if home and verdict.note.registry.size == 0:
-        remember_hub(office.hub.folder, verdict.require().nodes[home.node])
+    _learn_hub(office, verdict)
     signed = len(verdict.signed_by)
     text = f"{signed} of {verdict.threshold} signatures."
     if verdict.complete:
@@ -297,6 +318,7 @@ def registry_submit(
         # The home that the proposal names may be another node, and checks it all again.
         unseen = error
     verdict = examine(proposal, office.replay())
+    _check_seen(office, verdict)
     place = _accepted(office, verdict)
     if place is not None:
         size = place + verdict.note.count + 1

@@ -75,3 +75,11 @@ def test_a_simple_command_imports_no_web_server(words, tmp_path):
     done, imported = modules_after("--dir", str(tmp_path), *words)
     assert done.returncode != 0
     assert not imported & SERVER
+
+
+@pytest.mark.parametrize("words", [["home", "seal"], ["home", "move"], ["node", "new"]])
+def test_a_group_has_all_its_commands_when_it_alone_is_imported(words):
+    """Commands of one group stand in several files."""
+    done, _ = modules_after(*words, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
