@@ -8,12 +8,13 @@ own, and nobody can be convicted by a node's word.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from hub.directory import Directory
-from hub.errors import MalformedError, ProofError
+from hub.errors import HubError, MalformedError, MisbehaviourError, ProofError
 from hub.freezing import fork_name
 from hub.model import check_feed
+from hub.peer import Peer
 from hub.store.base import EvidenceRow, Store, StoredHead, Transaction
 from hub.tlog.advance import Relation, relate
 from hub.tlog.checkpoint import Head, peek_checkpoint
@@ -30,12 +31,24 @@ from hub.tlog.evidence import (
     render_evidence,
 )
 from hub.tlog.merkle import HashReader, prove_roots
+from hub.tlog.proof import parse_proof
 from hub.tlog.tiles import TileId, TileReader
+from hub.verifier import OpenBatch
 from hub.witness import witness_keys
 from keys.errors import KeysError
 from keys.note import add_signatures, parse_signature
 
-__all__ = ["accept", "feed_of", "find_fork", "fork", "judge", "rollback"]
+__all__ = [
+    "RepeatError",
+    "accept",
+    "check_repeats",
+    "feed_of",
+    "find_fork",
+    "fork",
+    "judge",
+    "rollback",
+    "show_repeat",
+]
 
 
 def feed_of(directory: Directory, origin: str) -> str:
@@ -171,6 +184,52 @@ def find_fork(
     if relate(ours, claimed.head, hashes) is not Relation.FORK:
         return None
     return render_evidence(ForkEvidence(head.checkpoint, raw, tuple(hashes)))
+
+
+class RepeatError(MisbehaviourError):
+    """A batch id stands at two places of a feed; the places are in ``pair``."""
+
+    default_code = "repeated-batch"
+
+    def __init__(self, feed: str, pair: tuple[int, int], evidence: bytes | None = None):
+        super().__init__(
+            f"the batch at {feed}/{pair[1]} stands at {feed}/{pair[0]} already",
+            evidence=evidence,
+            advice="Pull from another node, and tell the officers of the alliance.",
+        )
+        self.feed, self.pair = feed, pair
+
+
+def check_repeats(tx: Transaction, batches: Sequence[OpenBatch]) -> None:
+    """Check that batches which are about to be stored were not there before.
+
+    Raises:
+        RepeatError: One was. SPEC: design, Batch: a batch id occurs once in a feed.
+    """
+    places: dict[bytes, int] = {}
+    for batch in batches:
+        known = tx.batches.find(batch.feed, batch.note.batch_id)
+        first = known.first if known else batch.first
+        before = places.setdefault(batch.note.batch_id, first)
+        if before != batch.first:
+            raise RepeatError(batch.feed, (before, batch.first))
+
+
+def show_repeat(error: RepeatError, peer: Peer) -> RepeatError:
+    """Return the error with the evidence that the peer can give, if it does.
+
+    Nothing of it is verified here; :func:`accept` does that.
+    """
+    headers, proofs = [], []
+    try:
+        for index in error.pair:
+            headers.append(peer.lines(error.feed, index, index + 1)[0])
+            path = f"/v1/feeds/{error.feed}/proof/{index}"
+            proofs.append(parse_proof(peer.get_bytes(path)))
+    except (HubError, IndexError):
+        return error
+    evidence = RepeatedBatch((headers[0], headers[1]), (proofs[0], proofs[1]))
+    return RepeatError(error.feed, error.pair, render_evidence(evidence))
 
 
 def rollback(

@@ -165,7 +165,9 @@ def _check_registry(tx: Transaction, batch: OpenBatch) -> None:
     if seen.size:
         reader = tx.objects.hash_reader(REGISTRY, seen.size)
         root = Frontier.of_hashes(seen.size, reader).root()
-    if root != seen.root:
+    # Heads end where batches end, so nobody saw one inside a batch.
+    inside = tx.batches.at(REGISTRY, seen.size)
+    if root != seen.root or (inside and inside.first != seen.size):
         raise RefusedError(
             f"the batch was signed under another registry of size {seen.size}",
             code="other-registry",

@@ -12,7 +12,14 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.conviction import accept, find_fork, fork
+from hub.conviction import (
+    RepeatError,
+    accept,
+    check_repeats,
+    find_fork,
+    fork,
+    show_repeat,
+)
 from hub.cutting import Cut, drop, follow_homes
 from hub.directory import Directory
 from hub.erasure import void_closed
@@ -264,6 +271,8 @@ class _Feed:
         for target, note in self._targets(size, claimed, raw):
             try:
                 self._segment(size, target, note)
+            except RepeatError as error:
+                raise show_repeat(error, self.client) from None
             except (MalformedError, RefusedError, KeysError):
                 self._suspect(note)
                 raise
@@ -314,7 +323,7 @@ class _Feed:
 
     def convict(self, problem: HubError) -> None:
         """Keep the evidence that an error carries, once it proved to be some."""
-        if not isinstance(problem, ForkError) or problem.evidence is None:
+        if not isinstance(problem, MisbehaviourError) or problem.evidence is None:
             return
         with self.store.read() as tx:
             directory = self.registry.directory(tx)
@@ -402,6 +411,7 @@ class _Feed:
             else:
                 self._open(directory, raw)
                 batches = split(directory, self.name, size, lines, leaves)
+            check_repeats(tx, batches)
             append_all(tx, batches, lines, digests, leaves, raw)
             self.findings += settle(tx, directory, arrived, batches, self.now)
             void_closed(tx, before, directory)

@@ -18,7 +18,9 @@ from hub.audit.erased import Orders
 from hub.audit.report import Report
 from hub.audit.rules import Rules
 from hub.audit.walk import Lines, Walk
+from hub.conviction import judge
 from hub.directory import Directory, Pin
+from hub.errors import MalformedError, ProofError
 from hub.findings import Finding
 from hub.model import REGISTRY, render_time
 from hub.registry import new_replay
@@ -77,6 +79,22 @@ class _Audit:
             heads.run()
             if name != REGISTRY:
                 self._erasures(name, heads.walk)
+        self._evidence(directory)
+
+    def _evidence(self, directory: Directory) -> None:
+        """Judge what is kept here of somebody's misbehaviour."""
+        for row in self.tx.federation.evidence():
+            try:
+                judge(row.raw, directory, row.at)
+            except (MalformedError, ProofError) as error:
+                self.report.open.append(
+                    f"{row.name} is kept and proves nothing: {error}"
+                )
+                continue
+            name = f"{row.name.replace('/', '-')[:80]}.evidence"
+            if row.raw not in self.report.evidence.values():
+                self.report.evidence[name] = row.raw
+            self.report.find(row.kind, row.feed, row.size, f"evidence: {name}")
 
     def _registry(self) -> None:
         replay = new_replay(self.pin)

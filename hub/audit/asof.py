@@ -1,8 +1,9 @@
 """What was known at a time: each feed cut at the last batch that was there by then.
 
 With witnesses, a batch was known once the quorum of other nodes had cosigned a head
-above it. Where none had by that time, only the members' own ``at`` says so, which
-proves nothing to anybody; the report names the basis of each feed. Keys, suspensions,
+above it, whatever time its entries claim. A feed that no witness ever cosigned is cut
+by the members' own ``at``, which proves nothing to anybody; the report names the basis
+of each feed. Keys, suspensions,
 departures and erasures are those of the registry at its own cut: a key that was closed
 later had not been closed then.
 """
@@ -67,14 +68,14 @@ class AsOf:
 
     def _cut(self, name: str, heads: Heads) -> None:
         quorum = max(self.directory.policy.quorum, 1)
-        size, basis = self._vouched(heads, quorum), "witnesses"
-        if not size:
-            size, basis = self._claimed(name, heads), "claims"
-            if size:
-                self.report.open.append(
-                    f"{name}: no witness had cosigned it by then; its own times say "
-                    f"{size} entries, which proves nothing"
-                )
+        basis = "witnesses" if heads.vouches else "claims"
+        claimed = self._claimed(name, heads)
+        size = self._vouched(heads, quorum) if heads.vouches else claimed
+        if claimed > size or basis == "claims":
+            self.report.open.append(
+                f"{name}: by its own times it had {claimed} entries then, which proves "
+                f"nothing; witnesses say {size if heads.vouches else 'nothing'}"
+            )
         self.cuts[name] = size
         witnesses = heads.witnesses(size)
         self.report.feeds.append(

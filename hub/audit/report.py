@@ -28,6 +28,7 @@ class Report:
         entries: How many entries were verified.
         evidence: File name and bytes of what convicts somebody.
         counts: With ``--as-of``: what was active then.
+        nodes: Of an audit over HTTP: each node's URL, problem, and how far behind.
     """
 
     as_of: str
@@ -42,6 +43,7 @@ class Report:
     entries: int = 0
     evidence: dict[str, bytes] = field(default_factory=dict)
     counts: dict[str, Any] | None = None
+    nodes: list[dict[str, Any]] = field(default_factory=list)
 
     def find(self, kind: str, feed: str, index: int, detail: str) -> None:
         """Note a finding."""
@@ -63,4 +65,8 @@ class Report:
             "open": self.open,
             "evidence": sorted(self.evidence),
         }
-        return body if self.counts is None else {**body, "counts": self.counts}
+        if self.counts is not None:
+            body["counts"] = self.counts
+        if self.nodes:
+            body["nodes"] = self.nodes
+        return body

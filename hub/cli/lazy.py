@@ -18,8 +18,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "access": ("access", "Bearer tokens of this node: read-only, for scripts."),
     "alliance": ("founding", "Found an alliance."),
     "audit": (
-        "proofs",
-        "Verify everything in this folder's mirror, trusting only the pin.",
+        "audits",
+        "Verify everything in this folder's mirror, or at nodes; trust only the pin.",
     ),
     "auditor": ("admit", "Admit auditors."),
     "backup": (

@@ -1,4 +1,4 @@
-"""The auditor's commands: audit a mirror, make and verify proof files."""
+"""Proof files: made by whoever has the feed, verified by anybody with the pin."""
 
 from __future__ import annotations
 
@@ -8,31 +8,12 @@ from pathlib import Path
 
 import click
 
-from hub.audit import audit
 from hub.cli.common import emit, folder_of, hub_of
 from hub.directory import Pin
 from hub.model import EntryName
 from hub.proving import disclose, make_proof, verify_proof
 
 __all__ = ["COMMANDS"]
-
-
-@click.command("audit")
-@click.pass_context
-def audit_command(context: click.Context) -> None:
-    """Verify everything in this folder's mirror, trusting only the pin."""
-    hub = hub_of(context)
-    report = audit(hub.store, hub.registry.pin, hub.clock.now())
-    text = [
-        f"{f['feed']}: {f['size']} entries in {f['batches']} batches"
-        for f in report.feeds
-    ]
-    text += [f"void: {name} (its key was closed before)" for name in report.void]
-    text += [f"FINDING {f.kind} {f.entry}: {f.detail}" for f in report.findings]
-    text.append(f"{report.entries} entries verified, {len(report.findings)} findings.")
-    emit(context, report.to_json(), text)
-    if report.findings:
-        context.exit(1)
 
 
 @click.command()
@@ -81,4 +62,4 @@ def verify(context: click.Context, file: Path, pin_file: Path | None) -> None:
     emit(context, found, text)
 
 
-COMMANDS = (audit_command, proof, verify)
+COMMANDS = (proof, verify)

@@ -39,7 +39,10 @@ def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> 
                 raise
             click.echo(f"hub: {error}", err=True)
             continue
-        total = Pulled(_joined(total.feeds + found.feeds), found.problems)
+        found.feeds = _joined(total.feeds + found.feeds)
+        found.findings = total.findings + found.findings
+        found.lost = {**total.lost, **found.lost}
+        total = found
         if not any(isinstance(p, UnavailableError) for p in found.problems.values()):
             break
     catch_up(hub.store, hub.registry.directory)
@@ -81,9 +84,17 @@ def pull_command(context: click.Context) -> None:
         feeds = [{"feed": f, "from": a, "to": b} for f, a, b in found.feeds]
         text = [f"{f}: {a} → {b}" for f, a, b in found.feeds] or ["Nothing new."]
         text += map(sentence, alerts)
-        emit(context, {"feeds": feeds, "alerts": alerts}, text)
+        body = {
+            "feeds": feeds,
+            "alerts": alerts,
+            "findings": [f.to_json() for f in found.findings],
+            "lost": found.lost,
+        }
+        emit(context, body, text)
     if outdated := desk.outdated():
         click.echo(f"hub: {outdated}", err=True)
+    for line in _judged(found):
+        click.echo(f"hub: {line}", err=True)
     problem = worst(found)
     for feed, other in found.problems.items():
         if other is not problem:
@@ -92,6 +103,15 @@ def pull_command(context: click.Context) -> None:
         click.echo(f"hub: {undelivered(failed)}", err=True)
     if problem or failed:
         raise problem or undelivered(failed)
+
+
+def _judged(found: Pulled) -> list[str]:
+    """Return what was found wrong and did not stop the pull."""
+    said = [f"{f.entry}: {f.detail}. {f.advice}" for f in found.findings]
+    return said + [
+        f"{name} is lost: it was deleted on the order {by}, which is void now"
+        for name, by in found.lost.items()
+    ]
 
 
 def _drawn(bar: Progress) -> Callable[[str, int, int], None]:
