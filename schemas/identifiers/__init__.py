@@ -35,7 +35,7 @@ from schemas.identifiers import (
     web,
 )
 from schemas.identifiers.cards import refuse_card
-from schemas.identifiers.kinds import IdentifierError, IdentifierType
+from schemas.identifiers.kinds import IdentifierError, IdentifierType, bounded
 from schemas.identifiers.versions import DATA_VERSIONS, installed_versions
 
 __all__ = [
@@ -108,7 +108,8 @@ def canonicalise(kind: str, text: str, region: str = "") -> str:
         IdentifierError: It is not one; the message says why.
     """
     found = _type(kind)
-    value = found.canonical(text, region)
+    # A letter becomes nine characters in the path of a page.
+    value = bounded(found.canonical(text, region))
     return refuse_card(value) if found.cards else value
 
 

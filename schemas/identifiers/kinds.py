@@ -12,6 +12,7 @@ __all__ = [
     "IdentifierType",
     "Variants",
     "ascii_digits",
+    "bounded",
     "clean",
     "compact",
     "fold_latin",
@@ -86,18 +87,29 @@ def clean(text: str) -> str:
     Raises:
         IdentifierError: Empty, too long, or with control characters.
     """
-    if len(text) > _LONGEST:
-        raise IdentifierError(f"has more than {_LONGEST} characters")
-    value = text.strip(_EDGES)
+    value = bounded(text).strip(_EDGES)
     if not value.isascii():
         value = unicodedata.normalize("NFKC", value).strip(_EDGES)
     if not value:
         raise IdentifierError("is empty")
+    # One character can become eighteen.
+    bounded(value)
     if not value.isprintable() and any(
         unicodedata.category(c) in _REFUSED for c in value
     ):
         raise IdentifierError("holds control characters, or some that mean nothing")
     return value
+
+
+def bounded(text: str) -> str:
+    """Return a text that is not longer than identifiers are.
+
+    Raises:
+        IdentifierError: It is.
+    """
+    if len(text) > _LONGEST:
+        raise IdentifierError(f"has more than {_LONGEST} characters")
+    return text
 
 
 def ascii_digits(text: str) -> str:

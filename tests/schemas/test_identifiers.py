@@ -73,6 +73,7 @@ def mutations(text, data):
 )
 @example("url", "a.example/%%341", "")
 @example("url", "http://a.example:443", "")
+@example("url", "a.example/" + "\U0001f4a9" * 1900, "")
 @example("mailbox", "+x@shop.example", "")
 @example("mailbox", "a.+x@shop.example", "")
 @example("handle", "a.example:@ @x", "")
@@ -210,6 +211,15 @@ def test_a_library_that_is_not_there_is_said_to_be_unknown(monkeypatch):
 def test_what_is_as_long_as_a_page_is_a_mistake(kind):
     with pytest.raises(IdentifierError, match="more than 2000 characters"):
         canonicalise(kind, "a" * 2001)
+    with pytest.raises(IdentifierError, match="more than 2000 characters"):
+        canonicalise(kind, "a.example/" + "\ufdfa" * 1900)
+
+
+def test_a_path_that_grows_beyond_it_is_refused_too():
+    """Each of these letters is twelve characters in a page's canonical form."""
+    assert len(check("url", "a.example/" + "\U0001f4a9" * 160)) == 1930
+    with pytest.raises(IdentifierError, match="more than 2000 characters"):
+        canonicalise("url", "a.example/" + "\U0001f4a9" * 170)
 
 
 def test_an_unknown_type_is_refused():
@@ -253,9 +263,13 @@ LABEL = st.text(
 @example("İstanbul")
 @example("日本語")
 def test_hosts_are_those_of_idna_2008_where_it_has_them(label):
-    """A second library, which knows fewer names, gives the same A-labels."""
+    """A second library, which knows fewer names, gives the same A-labels.
+
+    Both are asked after NFKC, as the common rule for all types has it.
+    """
+    plain = unicodedata.normalize("NFKC", label)
     try:
-        expected = idna.encode(f"{label}.example", uts46=True).decode()
+        expected = idna.encode(f"{plain}.example", uts46=True).decode()
     except idna.IDNAError:
         return
     assert canonicalise("domain", f"{label}.example") == expected
