@@ -254,11 +254,19 @@ class _Feed:
             wrapped = error if isinstance(error, HubError) else _wrap(error)
             result.problems[self.name] = wrapped
             self.convict(wrapped)
+            self._add_part(result)
             return
         if after > before:
             result.feeds.append((self.name, before, after))
         if self.behind:
             result.lagging[self.name] = self.behind
+
+    def _add_part(self, result: Pulled) -> None:
+        """Note what was stored before something went wrong; the next pull goes on."""
+        with self.store.read() as tx:
+            head = tx.heads.get(self.name)
+        if head is not None and head.size > self.known:
+            result.feeds.append((self.name, self.known, head.size))
 
     def pull(self, raw: bytes) -> tuple[int, int]:
         """Bring the feed up to a checkpoint; return the sizes before and after."""

@@ -9,6 +9,7 @@ import click
 from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import emit, hub_of
 from hub.cli.progress import Progress
+from hub.delivery import Undelivered
 from hub.errors import HubError, MisbehaviourError, UnavailableError
 from hub.indexing import catch_up
 from hub.sync import Pulled
@@ -39,10 +40,8 @@ def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> 
                 raise
             click.echo(f"hub: {error}", err=True)
             continue
-        found.feeds = _joined(total.feeds + found.feeds)
-        found.findings = total.findings + found.findings
-        found.lost = {**total.lost, **found.lost}
-        total = found
+        total.add(found)
+        total.feeds, total.problems = _joined(total.feeds), found.problems
         if not any(isinstance(p, UnavailableError) for p in found.problems.values()):
             break
     catch_up(hub.store, hub.registry.directory)
@@ -57,14 +56,16 @@ def _joined(feeds: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
     return [(feed, *span) for feed, span in spans.items()]
 
 
+def _problems(found: Pulled) -> list[HubError]:
+    """Return the problems of feeds, named after them, misbehaviour first."""
+    for feed, problem in found.problems.items():
+        problem.message = f"{feed}: {problem.message}"
+    return sorted(found.problems.values(), key=lambda p: not _misbehaved(p))
+
+
 def worst(found: Pulled) -> HubError | None:
     """Return the problem that decides how a pull ended, named after its feed."""
-    misbehaved = [f for f, p in found.problems.items() if _misbehaved(p)]
-    for feed in misbehaved or list(found.problems):
-        problem = found.problems[feed]
-        problem.message = f"{feed}: {problem.message}"
-        return problem
-    return None
+    return next(iter(_problems(found)), None)
 
 
 def _misbehaved(problem: HubError) -> bool:
@@ -76,13 +77,21 @@ def _misbehaved(problem: HubError) -> bool:
 def pull_command(context: click.Context) -> None:
     """Mirror all feeds, verified, and alert what changed on the watch list."""
     hub = hub_of(context)
+    found, problem = Pulled(), None
     with Progress("pulling", "entries") as bar:
-        found = pull_once(hub, _drawn(bar))
+        try:
+            found = pull_once(hub, _drawn(bar))
+        except UnavailableError as error:
+            # Reports end with time alone, and what could not be delivered before is
+            # tried again: alerts need no hub.
+            problem = error
     desk = Desk(hub, hub.ledger())
     desk.note_news()
     with desk.delivering() as (alerts, failed):
         feeds = [{"feed": f, "from": a, "to": b} for f, a, b in found.feeds]
-        text = [f"{f}: {a} → {b}" for f, a, b in found.feeds] or ["Nothing new."]
+        text = [f"{f}: {a} → {b}" for f, a, b in found.feeds]
+        if not text and problem is None:
+            text = ["Nothing new."]
         text += map(sentence, alerts)
         body = {
             "feeds": feeds,
@@ -95,14 +104,21 @@ def pull_command(context: click.Context) -> None:
         click.echo(f"hub: {outdated}", err=True)
     for line in _judged(found):
         click.echo(f"hub: {line}", err=True)
-    problem = worst(found)
-    for feed, other in found.problems.items():
-        if other is not problem:
-            click.echo(f"hub: {feed}: {other} {other.advice}", err=True)
-    if failed and problem:
-        click.echo(f"hub: {undelivered(failed)}", err=True)
-    if problem or failed:
-        raise problem or undelivered(failed)
+    _fail([*_problems(found), *([problem] if problem else [])], failed)
+
+
+def _fail(problems: list[HubError], failed: list[Undelivered]) -> None:
+    """Name all that went wrong and raise what decides the status.
+
+    Raises:
+        HubError: Something did.
+    """
+    if failed:
+        problems.append(undelivered(failed))
+    for other in problems[1:]:
+        click.echo(f"hub: {other} {other.advice}".rstrip(), err=True)
+    if problems:
+        raise problems[0]
 
 
 def _judged(found: Pulled) -> list[str]:
