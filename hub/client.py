@@ -40,7 +40,7 @@ from keys.requests import sign_request
 
 __all__ = ["Client", "Identity", "post_alerts"]
 
-MAX_LINES = 256 * 1024 * 1024
+MAX_LINES = 136 * 1024 * 1024
 """Most bytes of an answer that holds lines of a feed."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Most bytes of every other answer."""
@@ -116,7 +116,10 @@ class Client:
         return self._ask("GET", path)[2]
 
     def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
-        """Return the lines of [start, stop), tombstones in their places."""
+        """Return lines of [start, stop), tombstones in their places.
+
+        A node may send fewer than asked, but those of one batch at least.
+        """
         path = f"/v1/feeds/{feed}/entries?from={start}&to={stop}"
         wanted = {"Accept-Encoding": "gzip"}
         raw = self._ask("GET", path, headers=wanted, limit=MAX_LINES)[2]

@@ -10,10 +10,14 @@ from typing import Any, Protocol
 from hub.errors import UnavailableError
 from hub.model import render_tombstone
 from hub.store.base import Store
+from hub.tlog.batch import MAX_BYTES
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 
-__all__ = ["Mirror", "Peer"]
+__all__ = ["MAX_ANSWER", "Mirror", "Peer"]
+
+MAX_ANSWER = MAX_BYTES + (4 << 20)
+"""Most bytes of lines in one answer: those of a batch at least, where one starts."""
 
 
 class Peer(Protocol):
@@ -26,7 +30,7 @@ class Peer(Protocol):
         ...
 
     def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
-        """Return the lines of a range."""
+        """Return the lines of a range, or fewer of them from its start."""
         ...
 
     def get_json(self, path: str) -> dict[str, Any]:
@@ -64,19 +68,23 @@ class Mirror:
         What is hidden but not deleted yet is handed out, as between nodes.
         """
         with self.store.read() as tx:
-            hidden = tx.erasures.hidden(feed, start, stop)
-            return [
-                line.raw
-                or render_tombstone(line.index, line.digest, hidden.get(line.index, ""))
-                for line in tx.objects.lines(feed, start, stop)
-            ]
+            hidden, total = tx.erasures.hidden(feed, start, stop), 0
+            sent: list[bytes] = []
+            for line in tx.objects.lines(feed, start, stop):
+                by = hidden.get(line.index, "")
+                raw = line.raw or render_tombstone(line.index, line.digest, by)
+                total += len(raw) + 1
+                if sent and total > MAX_ANSWER:
+                    break
+                sent.append(raw)
+            return sent
 
     def get_json(self, path: str) -> dict[str, Any]:
-        """Return the next checkpoint; the engine asks a mirror for nothing else."""
+        """Return checkpoints from a size on; the engine asks for nothing else."""
         feed, query = path.split("/")[3], path.partition("?from=")[2]
+        start, _, limit = query.partition("&limit=")
         with self.store.read() as tx:
-            start = int(query.partition("&")[0])
-            notes = tx.heads.checkpoints(feed, start, 1)
+            notes = tx.heads.checkpoints(feed, int(start), int(limit or 1000))
         return {"checkpoints": [raw.decode() for _, raw in notes]}
 
     def get_bytes(self, path: str) -> bytes:

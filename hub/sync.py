@@ -8,7 +8,7 @@ at a checkpoint and is one transaction, so an interrupted pull goes on where it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -208,11 +208,10 @@ def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
     raise AssertionError("the last try returns or raises")
 
 
-def _first_checkpoint(answer: dict[str, Any], otherwise: bytes) -> bytes:
+def _checkpoints(answer: dict[str, Any]) -> list[bytes]:
     try:
-        notes = answer["checkpoints"]
-        return bytes(notes[0].encode()) if notes else otherwise
-    except (KeyError, TypeError, AttributeError, IndexError):
+        return [note.encode() for note in answer["checkpoints"]]
+    except (KeyError, TypeError, AttributeError):
         raise MalformedError("the node's list of checkpoints is not one") from None
 
 
@@ -276,15 +275,15 @@ class _Feed:
         size = head.size if head else 0
         self._compare(head, claimed, raw)
         start = size
-        for target, note in self._targets(size, claimed, raw):
+        while size < claimed.size:
+            target, note = self._target(size, claimed, raw)
             try:
-                self._segment(size, target, note)
+                size = self._segment(size, target, note)
             except RepeatError as error:
                 raise show_repeat(error, self.client) from None
             except (MalformedError, RefusedError, KeysError):
                 self._suspect(note)
                 raise
-            size = target
             self.progress(self.name, size - start, claimed.size - start)
         return start, size
 
@@ -385,27 +384,44 @@ class _Feed:
         reader = tx.objects.hash_reader(self.name, size)
         return Frontier.of_hashes(size, reader).root()
 
-    def _targets(
-        self, size: int, claimed: Checkpoint, raw: bytes
-    ) -> Iterator[tuple[int, bytes]]:
-        """Yield checkpoints at most about SEGMENT entries apart."""
-        while size < claimed.size:
-            if claimed.size - size <= SEGMENT:
-                yield claimed.size, raw
-                return
-            path = f"/v1/feeds/{self.name}/checkpoints?from={size + SEGMENT}&limit=1"
-            note = _first_checkpoint(self.client.get_json(path), raw)
-            target = peek_checkpoint(note).size
-            if not size < target <= claimed.size:
-                raise MalformedError("the list of checkpoints is out of order")
-            yield target, note
-            size = target
+    def _target(self, size: int, claimed: Checkpoint, raw: bytes) -> tuple[int, bytes]:
+        """Return a checkpoint at most about SEGMENT entries further."""
+        if claimed.size - size <= SEGMENT:
+            return claimed.size, raw
+        path = f"/v1/feeds/{self.name}/checkpoints?from={size + SEGMENT}&limit=1"
+        note = next(iter(self._list(path)), raw)
+        target = peek_checkpoint(note).size
+        if not size < target <= claimed.size:
+            raise MalformedError("the list of checkpoints is out of order")
+        return target, note
 
-    def _segment(self, size: int, target: int, raw: bytes) -> None:
-        """Fetch, verify and store the lines up to a checkpoint."""
+    def _nearer(self, size: int, reached: int) -> tuple[int, bytes]:
+        """Return the furthest checkpoint over entries that were sent.
+
+        Raises:
+            MalformedError: The node sent less than a batch.
+        """
+        path = f"/v1/feeds/{self.name}/checkpoints?from={size + 1}"
+        notes = [(peek_checkpoint(n).size, n) for n in self._list(path)]
+        within = [(end, note) for end, note in notes if size < end <= reached]
+        if not within:
+            raise MalformedError("the node sent fewer lines than a batch has")
+        return max(within)
+
+    def _list(self, path: str) -> list[bytes]:
+        return _checkpoints(self.client.get_json(path))
+
+    def _segment(self, size: int, target: int, raw: bytes) -> int:
+        """Fetch, verify and store the lines up to a checkpoint; return its size.
+
+        Where the lines are too many bytes for one answer, it is an earlier one.
+        """
         sent = self.client.lines(self.name, size, target)
-        if len(sent) != target - size:
-            raise MalformedError("the node sent another number of lines than asked")
+        if len(sent) > target - size:
+            raise MalformedError("the node sent more lines than asked")
+        if len(sent) < target - size:
+            target, raw = self._nearer(size, size + len(sent))
+            del sent[target - size :]
         arrived = parse_sent(self.name, size, sent)
         lines, digests = arrived.lines, arrived.digests
         leaves = leaf_hashes(digests)
@@ -423,6 +439,7 @@ class _Feed:
             append_all(tx, batches, lines, digests, leaves, raw)
             self.findings += settle(tx, directory, arrived, batches, self.now)
             void_closed(tx, before, directory)
+        return target
 
     def _foresee(self, arrived: Arrived) -> None:
         if arrived.claims and self.name != REGISTRY:

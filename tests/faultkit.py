@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import Path
 
 from hub import cli
 from tests.conftest import ROOT
@@ -28,6 +29,7 @@ __all__ = [
     "fill",
     "injected",
     "misbehaving",
+    "resident",
     "run",
     "small_disk",
 ]
@@ -200,10 +202,14 @@ class Stepper:
         pid = int(self._forker.stdout.readline())
         with injected(pid, *fault) if fault else contextlib.nullcontext():
             self._gate.write_bytes(b"")
-            status = int(self._forker.stdout.readline())
+            status, self._memory = map(int, self._forker.stdout.readline().split())
         text = self._said.read_text()
         out = [json.loads(x) for x in text.splitlines() if x.startswith("{")]
         return Ran(status, out, text)
+
+    def most_memory(self):
+        """Return the most memory that the last command had, in bytes."""
+        return self._memory * 1024
 
     def kill_at_every_step(self, calls, command, after):
         """Kill a command at its system calls; return how often it died at each.
@@ -229,3 +235,11 @@ class Stepper:
         self._forker.stdin.close()
         self._forker.wait(30)
         self._forker.stdout.close()
+
+
+def resident(pid):
+    """Return the most memory that a process ever had, in bytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("a process has a size")

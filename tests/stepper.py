@@ -2,8 +2,8 @@
 
 It reads one JSON line a command: its words, a pipe on which the child waits until a
 tracer is attached, and the file for what it says. It answers with the child's process
-id and, when it ended, with how. So a test can kill a command at each of its steps
-without paying for the start of Python each time.
+id and, when it ended, with how, and how much memory it had. So a test can kill a
+command at each of its steps without paying for the start of Python each time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def main():
         if not pid:
             child(order)
         print(pid, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+        _, ended, used = os.wait4(pid, 0)
+        print(os.waitstatus_to_exitcode(ended), used.ru_maxrss, flush=True)
 
 
 if __name__ == "__main__":

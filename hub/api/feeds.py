@@ -18,6 +18,7 @@ from hub.errors import MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt, authorise, known_batch, publish
 from hub.freezing import check_not_frozen, is_frozen
 from hub.model import REGISTRY, origin_of, render_tombstone
+from hub.peer import MAX_ANSWER
 from hub.store.base import ReadRow, StoredHead, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
@@ -256,10 +257,9 @@ def get_entries(feed: str) -> Response:
         stop = min(stop, start + 100_000)
         hidden = tx.erasures.hidden(feed, start, stop)
         packed = not hidden and "gzip" in request.headers.get("Accept-Encoding", "")
-        if packed:
-            body = b"".join(p.gzip for p in tx.objects.pages(feed, start, stop))
-        else:
-            body = b"".join(_shown(tx, feed, start, stop, hidden))
+        found = _pages if packed else _shown
+        parts, stop = _bounded(found(tx, feed, start, stop, hidden), start)
+        body = b"".join(parts)
     if feed != REGISTRY:
         with node.hub.store.write() as tx:
             row = ReadRow(node.hub.clock.now(), caller.owner, feed, start, stop)
@@ -275,15 +275,38 @@ def get_entries(feed: str) -> Response:
     return answer
 
 
+def _bounded(
+    found: Iterator[tuple[int, bytes, int]], start: int
+) -> tuple[list[bytes], int]:
+    """Return what an answer may hold of (end, bytes, decoded size), and its end."""
+    parts: list[bytes] = []
+    total, stop = 0, start
+    for end, part, size in found:
+        total += size
+        if parts and total > MAX_ANSWER:
+            break
+        parts.append(part)
+        stop = end
+    return parts, stop
+
+
+def _pages(
+    tx: Transaction, feed: str, start: int, stop: int, _hidden: dict[int, str]
+) -> Iterator[tuple[int, bytes, int]]:
+    for page in tx.objects.pages(feed, start, stop):
+        # A gzip member ends with the size of what it holds.
+        size = int.from_bytes(page.gzip[-4:], "little")
+        yield page.first + page.count, page.gzip, size
+
+
 def _shown(
     tx: Transaction, feed: str, start: int, stop: int, hidden: dict[int, str]
-) -> Iterator[bytes]:
+) -> Iterator[tuple[int, bytes, int]]:
     for line in tx.objects.lines(feed, start, stop):
-        by = hidden.get(line.index)
-        if by is None and line.raw is not None:
-            yield line.raw + b"\n"
-            continue
-        yield render_tombstone(line.index, line.digest, by or "") + b"\n"
+        by, raw = hidden.get(line.index), line.raw
+        if by is not None or raw is None:
+            raw = render_tombstone(line.index, line.digest, by or "")
+        yield line.index + 1, raw + b"\n", len(raw) + 1
 
 
 @blueprint.route("/<feed>/checkpoints")
