@@ -38,7 +38,7 @@ from keys.encoding import parse_decimal
 from keys.errors import EncodingError
 from keys.requests import sign_request
 
-__all__ = ["Client", "Identity", "post_alerts"]
+__all__ = ["Answer", "Client", "Identity", "post_alerts"]
 
 MAX_LINES = 136 * 1024 * 1024
 """Most bytes of an answer that holds lines of a feed."""
@@ -57,6 +57,21 @@ class Identity:
 
     keyid: str
     signer: Signer
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for a request, whatever it says; names of fields are lower-case.
+
+    ``tls`` is the protocol's version and ``tls_ends`` the second at which the
+    certificate ends; both are None without TLS.
+    """
+
+    status: int
+    fields: Mapping[str, str]
+    body: bytes
+    tls: str | None = None
+    tls_ends: int | None = None
 
 
 class Client:
@@ -168,6 +183,30 @@ class Client:
             node, key, self.url + path, elements, answer, *signature
         )
 
+    def probe(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """Return whatever is answered, errors too, to look at what stands in between.
+
+        Raises:
+            UnavailableError: Nothing is answered, or not within the limits.
+        """
+        seen: list[Any] = []
+        status, fields, raw = self._send(method, path, body, headers, look=seen.append)
+        stream = seen[0].extensions.get("network_stream")
+        tls = stream.get_extra_info("ssl_object") if stream else None
+        return Answer(
+            status,
+            {name.lower(): value for name, value in fields.items()},
+            raw,
+            tls.version() if tls else None,
+            _ends(tls.getpeercert()) if tls else None,
+        )
+
     @staticmethod
     def _json(raw: bytes) -> dict[str, Any]:
         try:
@@ -214,6 +253,7 @@ class Client:
         body: bytes = b"",
         headers: dict[str, str] | None = None,
         limit: int = MAX_ANSWER,
+        look: Callable[[httpx2.Response], object] = lambda _answer: None,
     ) -> tuple[int, httpx2.Headers, bytes]:
         url = self.url + path
         sent = {"Accept-Encoding": "identity", **(headers or {})}
@@ -232,6 +272,7 @@ class Client:
         time_left = begin(self._deadline + len(body) / _SLOWEST)
         try:
             with self._http.stream(method, url, content=body, headers=sent) as answer:
+                look(answer)
                 raw = b"".join(_bounded(answer, limit, time_left))
                 status, fields = answer.status_code, answer.headers
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
@@ -240,6 +281,12 @@ class Client:
                 advice="Check the address and the network, then try again.",
             ) from None
         return status, fields, raw
+
+
+def _ends(certificate: Any) -> int | None:
+    """Return the second at which a certificate ends, if it says so."""
+    end = dict(certificate or {}).get("notAfter")
+    return int(ssl.cert_time_to_seconds(end)) if end else None
 
 
 def _network(ca: Path | None) -> BoundedTransport:

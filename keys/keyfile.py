@@ -25,6 +25,7 @@ import re
 import secrets
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -34,7 +35,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from keys.encoding import from_base64, parse_decimal, to_base64
 from keys.errors import EncodingError, KeyFileError
 
-__all__ = ["read_key", "write_key"]
+__all__ = ["KeyFacts", "inspect_key", "read_key", "write_key"]
 
 _MAGIC = "alliance-hub key v1"
 _PASSES = 3
@@ -104,6 +105,31 @@ def _write(handle: int, parent: Path, text: str) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """What a key file says without being opened."""
+
+    kind: str
+    sealed: bool
+    mode: int
+
+
+def inspect_key(path: Path) -> KeyFacts:
+    """Return what a key file says of itself, without its secret.
+
+    Raises:
+        KeyFileError: Missing, or not a key file.
+    """
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        lines = path.read_text(encoding="ascii").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeyFileError(f"{path} cannot be read: {error}") from None
+    if len(lines) != 4 or lines[0] != _MAGIC or lines[3]:
+        raise KeyFileError(f"{path} is not a key file", _DAMAGED)
+    return KeyFacts(lines[1], lines[2].startswith("argon2id "), mode)
 
 
 def read_key(

@@ -59,9 +59,9 @@ def read_all(client):
 
 
 @contextmanager
-def running(folder, *, prelude="", wait=True, **environ):
+def running(folder, *, prelude="", wait=True, port=None, **environ):
     """Serve a node's folder; ``prelude`` is Python that the process runs first."""
-    port = free_port()
+    port = port or free_port()
     log = folder / "serve.log"
     program = f"{prelude}\nfrom hub.cli import main\nmain()"
     listen = f"127.0.0.1:{port}"

@@ -32,8 +32,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "dispute": ("after", "Contradict another member's report."),
     "doctor": (
-        "node",
-        "Check versions, storage, keys and canonical forms of this folder.",
+        "doctor",
+        "Check this folder: versions, clock, storage, keys, forms; or a hub, by --url.",
     ),
     "erase": (
         "after",
