@@ -84,6 +84,11 @@ class Hub:
         with self.store.read() as tx:
             return self.registry.directory(tx)
 
+    def registry_home(self) -> str:
+        """Return the name of the node that is the registry's home, or nothing."""
+        home = self.directory().home(REGISTRY)
+        return home.node if home else ""
+
     def ledger(self) -> Ledger:
         """Open what this member alone knows."""
         return Ledger(self.folder / "ledger.db")

@@ -84,7 +84,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "usage": ("looking", "Show how much of the token quotas is used."),
     "verify": ("proofs", "Check a proof file without network."),
     "watch": ("watch", "Sellers that are screened again after every pull."),
-    "whoami": ("looking", "Ask the hub who it thinks this folder is."),
+    "whoami": (
+        "looking",
+        "Say who this folder is, and who the hub thinks that it is.",
+    ),
     "withdraw": (
         "after",
         "Withdraw entries, cases or own references; by default the whole case.",

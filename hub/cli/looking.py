@@ -7,9 +7,10 @@ from typing import Any
 import click
 
 from hub.cli.common import emit, hub_of, table
-from hub.errors import RefusedError
+from hub.cli.office import Office, officer_name
+from hub.errors import RefusedError, UnavailableError
 from hub.indexing import caught_up
-from hub.model import REGISTRY, EntryName, render_time
+from hub.model import EntryName, render_time
 from hub.screening import outlook_of
 from hub.wiring import Hub
 from keys.encoding import to_base64
@@ -72,14 +73,60 @@ def reports(context: click.Context) -> None:
 @click.command()
 @click.pass_context
 def whoami(context: click.Context) -> None:
-    """Ask the hub who it thinks this folder is."""
+    """Say who this folder is, and who the hub thinks that it is."""
     hub = hub_of(context)
-    hub.pull()
-    found = hub.client().get_json("/v1/whoami")
-    with hub.store.read() as tx:
-        head = tx.heads.get(REGISTRY)
-    text = f"{found['owner']}; registry of {head.size if head else 0} lines"
-    emit(context, found, [text])
+    if hub.role == "officer":
+        _officer(context, hub)
+        return
+    client = hub.client(_own_url(hub))
+    if hub.registry_home() != hub.name:
+        hub.pull_registry(client.url)
+    owner = f"{hub.role}/{hub.name}"
+    directory = hub.directory()
+    if not directory.has_access(owner):
+        raise RefusedError(
+            f"{owner} is not in the registry of {directory.alliance}",
+            code="not-admitted",
+            advice="Send request.json to an officer of the alliance.",
+        )
+    found = client.get_json("/v1/whoami")
+    body = {**found, "key": hub.identity().keyid, "registry": directory.size}
+    text = f"{found['owner']}, by {body['key']}; registry of {directory.size} lines"
+    emit(context, body, [text])
+
+
+def _own_url(hub: Hub) -> str | None:
+    """Return a node's own URL when no other hub is configured."""
+    if hub.config["client"]["hubs"] or hub.role != "node":
+        return None
+    server = hub.config["server"]
+    return str(server["public_url"] or f"http://{server['listen']}")
+
+
+def _officer(context: click.Context, hub: Hub) -> None:
+    """Officers sign no requests: what they are is in the registry alone."""
+    office = Office(context, hub)
+    try:
+        office.refresh()
+    except UnavailableError as error:
+        click.echo(f"hub: {error}; what was seen here last:", err=True)
+    directory, signers = office.directory(), office.signers()
+    owner = f"officer/{hub.name}"
+    officers = [officer_name(v) for v in directory.officers]
+    body = {
+        "owner": owner,
+        "officer": bool(signers),
+        "keys": [signer.vkey.render() for signer in signers],
+        "threshold": directory.threshold,
+        "officers": officers,
+        "registry": directory.size,
+    }
+    standing = "an officer" if signers else "no officer now"
+    text = (
+        f"{owner}: {standing} of {directory.alliance}; {directory.threshold} of "
+        f"{', '.join(officers)} sign; registry of {directory.size} lines"
+    )
+    emit(context, body, [text])
 
 
 @click.command()

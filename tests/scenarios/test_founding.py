@@ -222,6 +222,12 @@ def test_three_officers_found_an_alliance(empty):
     empty.publish("a.example")
     assert empty.audit()["ok"]
     assert empty.hub("maison", "whoami")["owner"] == "member/maison"
+    assert empty.hub("node1", "whoami")["owner"] == "node/node1"
+    found = empty.hub("anna", "whoami")
+    assert (found["owner"], found["officer"]) == ("officer/anna", True)
+    assert found["officers"] == ["anna", "berta", "carla"]
+    for name in ("anna", "node1", "maison"):
+        assert empty.hub(name, "doctor", "--url", empty.url())["ok"]
 
 
 def test_mistakes_at_joining_leave_nothing_behind(town):
