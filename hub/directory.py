@@ -134,6 +134,11 @@ class Directory:
                 return VerifierKey(self.key_name(key), COSIGNATURE_V1, key.public)
         return None
 
+    def witnesses(self) -> Iterator[VerifierKey]:
+        """Yield every witness key that a node ever had."""
+        for key in self.with_role("witness"):
+            yield VerifierKey(self.key_name(key), COSIGNATURE_V1, key.public)
+
     def cosigners(self, time: int) -> dict[VerifierKey, str]:
         """Return the witness keys whose cosignatures of ``time`` count, with nodes."""
         found = {}

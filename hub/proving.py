@@ -1,51 +1,65 @@
-"""Proof files: one entry, provable without network, trusting only the pin.
+"""Make proof files: one entry, provable without network, trusting only the pin.
 
-A JSON object: ``entry``; ``line`` and ``header``; ``entry_proof`` and ``header_proof``,
-two C2SP tlog-proofs verbatim (their checkpoint is the home's); ``batch_path``, the path
-from the line to the root that the member signed; ``registry``, the checkpoint and all
-lines that make these keys valid; and optionally ``disclosure``, with which the member
-shows that the token is a certain identifier.
+The format is that of :mod:`hub.verifying`, which checks it. The entry is proved to the
+earliest checkpoint that enough other nodes cosigned, because their times are the only
+ones that count; without any it is proved to the newest.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hub.client import Client
-from hub.directory import Directory, Pin
-from hub.errors import MalformedError, RefusedError
-from hub.model import REGISTRY, EntryName, origin_of
-from hub.registry import new_replay
+from hub.directory import Directory, TokenKey
+from hub.errors import HubError, MalformedError, MisbehaviourError, RefusedError
+from hub.model import REGISTRY, EntryName
 from hub.store.base import Transaction
-from hub.tlog.batch import digests_of, is_header
-from hub.tlog.checkpoint import Checkpoint, open_checkpoint
-from hub.tlog.merkle import ListReader, check_inclusion, leaf_hashes, prove_inclusion
-from hub.tlog.proof import TlogProof, check_proof, parse_proof, render_proof
+from hub.tlog.merkle import ListReader, leaf_hashes, prove_inclusion
+from hub.tlog.proof import TlogProof, render_proof
 from hub.tokens import ask_share
-from hub.verifier import RegistryReplay, open_header
+from hub.verifying import FORMAT, check_disclosure, cosigned_by
 from keys import voprf
-from keys.encoding import from_base64, to_base64
-from keys.errors import KeysError
+from keys.encoding import to_base64
+from keys.note import add_signatures, parse_signature
 from schemas.fast import read_line
 from schemas.identifiers import canonicalise
 
-__all__ = ["disclose", "make_proof", "verify_proof"]
-
-FORMAT = "alliance-hub-proof/v1"
-_NOT_WHOLE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    IndexError,
-    RecursionError,
-)
+__all__ = ["cosigned_note", "disclose", "make_proof", "tlog_proof"]
 
 
-def make_proof(tx: Transaction, name: EntryName) -> dict[str, Any]:
+def cosigned_note(tx: Transaction, feed: str, size: int) -> bytes:
+    """Return the stored checkpoint of a size with the cosignatures kept for it.
+
+    Raises:
+        MalformedError: There is no checkpoint of that size.
+    """
+    found = tx.heads.checkpoints(feed, size, 1)
+    if not found or found[0][0] != size:
+        raise MalformedError(f"{feed} has no checkpoint of {size}", code="not-found")
+    lines = [
+        parse_signature(row.line.decode().removesuffix("\n"))
+        for row in tx.heads.cosignatures(feed, size)
+    ]
+    return add_signatures(found[0][1], *lines)
+
+
+def tlog_proof(tx: Transaction, feed: str, index: int, size: int) -> bytes:
+    """Return the C2SP tlog-proof of an entry to the checkpoint of a size."""
+    reader = tx.objects.hash_reader(feed, size)
+    path = tuple(prove_inclusion(index, size, reader))
+    return render_proof(TlogProof(index, path, cosigned_note(tx, feed, size)))
+
+
+def make_proof(
+    tx: Transaction, name: EntryName, directory: Directory
+) -> dict[str, Any]:
     """Return the proof of an entry.
+
+    Args:
+        tx: A snapshot.
+        name: The entry: of any kind, in a member's feed or the registry.
+        directory: The registry as of the snapshot.
 
     Raises:
         RefusedError: There is no such entry, or it was erased.
@@ -59,15 +73,9 @@ def make_proof(tx: Transaction, name: EntryName) -> dict[str, Any]:
     hidden = tx.erasures.hidden(name.feed, name.index, name.index + 1)
     if line is None or header is None or hidden:
         raise RefusedError(f"{name} was erased", code="erased")
-    reader = tx.objects.hash_reader(name.feed, head.size)
-
-    def prove(index: int) -> str:
-        path = tuple(prove_inclusion(index, head.size, reader))
-        return render_proof(TlogProof(index, path, head.checkpoint)).decode()
-
+    size = _best_size(tx, name, directory, head.size)
     leaves = leaf_hashes(tx.objects.digests(name.feed, batch.first + 1, batch.stop))
-    place = name.index - batch.first - 1
-    path = []
+    place, path = name.index - batch.first - 1, []
     if place >= 0:
         path = prove_inclusion(place, batch.count, ListReader(leaves))
     return {
@@ -75,11 +83,39 @@ def make_proof(tx: Transaction, name: EntryName) -> dict[str, Any]:
         "entry": str(name),
         "line": line.decode(),
         "header": header.decode(),
-        "entry_proof": prove(name.index),
-        "header_proof": prove(batch.first),
+        "entry_proof": tlog_proof(tx, name.feed, name.index, size).decode(),
+        "header_proof": tlog_proof(tx, name.feed, batch.first, size).decode(),
         "batch_path": [to_base64(h) for h in path],
         "registry": _registry(tx),
     }
+
+
+def _best_size(
+    tx: Transaction, name: EntryName, directory: Directory, newest: int
+) -> int:
+    """Return the size of the checkpoint that says most about when an entry was there.
+
+    It is the first one that the quorum cosigned, else the first with any cosignature.
+    """
+    if len(directory.nodes) < 2:
+        return newest
+    needed, any_ = max(directory.policy.quorum, 1), 0
+    for size in _sizes(tx, name.feed, name.index + 1):
+        if not tx.heads.cosignatures(name.feed, size):
+            continue
+        note = cosigned_note(tx, name.feed, size)
+        count = len(cosigned_by(directory, name.feed, note))
+        if count >= needed:
+            return size
+        any_ = any_ or (size if count else 0)
+    return any_ or newest
+
+
+def _sizes(tx: Transaction, feed: str, start: int) -> Iterator[int]:
+    """Yield the sizes of all stored checkpoints from one on."""
+    while found := tx.heads.checkpoints(feed, start, 1000):
+        yield from (size for size, _ in found)
+        start = found[-1][0] + 1
 
 
 def _registry(tx: Transaction) -> dict[str, Any]:
@@ -88,116 +124,32 @@ def _registry(tx: Transaction) -> dict[str, Any]:
         raise RefusedError("the registry is empty", code="not-found")
     rows = list(tx.objects.lines(REGISTRY, 0, head.size))
     return {
-        "checkpoint": head.checkpoint.decode(),
-        "lines": [r.raw.decode() if r.raw else None for r in rows],
-        "digests": {r.index: to_base64(r.digest) for r in rows if r.raw is None},
+        "checkpoint": cosigned_note(tx, REGISTRY, head.size).decode(),
+        "lines": [row.raw.decode() for row in rows if row.raw is not None],
     }
-
-
-def _replay(body: dict[str, Any], pin: Pin) -> RegistryReplay:
-    lines = [line.encode() if line else None for line in body["lines"]]
-    digests = digests_of([line or b"" for line in lines])
-    for index, digest in body["digests"].items():
-        digests[int(index)] = from_base64(digest, 32)
-    replay = new_replay(pin)
-    while replay.frontier.size < len(lines):
-        first = replay.frontier.size
-        header = lines[first]
-        if header is None:
-            raise MalformedError("a header of the registry is missing")
-        stop = open_header(replay.directory, REGISTRY, first, header).end
-        replay.batch(lines[first:stop], digests[first:stop])
-    public = replay.directory.log_public(REGISTRY, replay.head.size)
-    raw = body["checkpoint"].encode()
-    origin = origin_of(pin.alliance, REGISTRY)
-    if open_checkpoint(raw, origin, public or b"").head != replay.head:
-        raise MalformedError("the registry's lines do not lead to its checkpoint")
-    return replay
-
-
-def verify_proof(raw: bytes, pin: Pin) -> dict[str, Any]:
-    """Check a proof file step by step and return what it proves.
-
-    Raises:
-        MalformedError: A step fails; the message says which.
-        RefusedError: A signature is not by a registered key.
-    """
-    try:
-        body = json.loads(raw)
-        if body["format"] != FORMAT:
-            raise MalformedError("another format of proof file")
-        return _verify(body, pin)
-    except _NOT_WHOLE as error:
-        raise MalformedError(f"not a whole proof file: {error!r}") from None
-    except KeysError as error:
-        raise MalformedError(f"the proof fails: {error}", code=error.code) from None
-
-
-def _verify(body: dict[str, Any], pin: Pin) -> dict[str, Any]:
-    name = EntryName.parse(body["entry"])
-    line, header = body["line"].encode(), body["header"].encode()
-    # 1. The registry, from the pin, says which keys are valid.
-    replay = _replay(body["registry"], pin)
-    directory = replay.directory
-    # 2. Both lines are in the tree that the home signed.
-    item, header_item = digests_of([line, header])
-    proof, header_proof = (
-        parse_proof(body[k].encode()) for k in ("entry_proof", "header_proof")
-    )
-    if proof.index != name.index or not is_header(header):
-        raise MalformedError("the proof is of another entry")
-    checkpoint = _checkpoint(directory, name.feed, proof)
-    check_proof(proof, item, checkpoint.head)
-    if header_proof.checkpoint != proof.checkpoint:
-        raise MalformedError("the two proofs lead to different checkpoints")
-    check_proof(header_proof, header_item, checkpoint.head)
-    # 3. A valid key of the member signed the batch, and the line is of that batch.
-    batch = open_header(directory, name.feed, header_proof.index, header)
-    place = name.index - batch.first - 1
-    if place >= 0:
-        check_inclusion(
-            leaf_hashes([item])[0],
-            place,
-            batch.note.count,
-            [from_base64(h, 32) for h in body["batch_path"]],
-            batch.note.root,
-        )
-    result = {
-        "entry": str(name),
-        "sha256": hashlib.sha256(line).hexdigest(),
-        "line": body["line"],
-        "signed_by": batch.signer,
-        "void": batch.void,
-        "checkpoint_size": checkpoint.size,
-        "registry_size": replay.head.size,
-        "existed_by": None,
-        "witnesses": [],
-    }
-    if "disclosure" in body:
-        result["identifier"] = _check_disclosure(body["disclosure"], line, directory)
-    return result
-
-
-def _checkpoint(directory: Directory, feed: str, proof: TlogProof) -> Checkpoint:
-    from hub.tlog.checkpoint import peek_checkpoint  # noqa: PLC0415
-
-    size = peek_checkpoint(proof.checkpoint).size
-    public = directory.log_public(feed, size)
-    if public is None:
-        raise MalformedError(f"the registry names no home for {feed}")
-    return open_checkpoint(
-        proof.checkpoint, origin_of(directory.alliance, feed), public
-    )
 
 
 def disclose(
-    proof: dict[str, Any], text: str, region: str, directory: Directory, client: Client
+    proof: dict[str, Any],
+    text: str,
+    region: str,
+    directory: Directory,
+    client: Callable[[str], Client],
 ) -> None:
     """Add the identifier to a proof, evaluated alone and afresh.
+
+    Args:
+        proof: The proof of a report; gets the disclosure.
+        text: The identifier as somebody writes it.
+        region: The country of national telephone numbers.
+        directory: Names the token key and the nodes that hold its shares.
+        client: Returns the client for a node's name.
 
     Raises:
         RefusedError: The identifier does not give the entry's token.
         MalformedError: The entry is not a report.
+        UnavailableError: Too few nodes answer.
+        MisbehaviourError: A node evaluated wrongly, and too few others answer.
     """
     entry, _ = read_line(proof["line"].encode())
     if entry is None or entry["kind"] != "report":
@@ -205,40 +157,42 @@ def disclose(
     value = canonicalise(entry["type"], text, region)
     key = directory.token_keys[entry["key"]]
     blinding = voprf.blind([voprf.token_input(entry["type"], value)])
-    share = key.shares[0]
-    evidence, evaluated = ask_share(client, directory, key, share, blinding.elements)
-    proof["disclosure"] = {
+    disclosure = {
         "type": entry["type"],
         "value": value,
         "key": key.name,
         "blind": to_base64(blinding.blinds),
-        "x": share[1],
-        "proof": to_base64(evidence),
-        "evaluated": to_base64(evaluated),
+        "evaluations": _evaluations(blinding.elements, directory, key, client),
     }
     try:
-        _check_disclosure(proof["disclosure"], proof["line"].encode(), directory)
+        check_disclosure(disclosure, proof["line"].encode(), directory)
     except MalformedError:
         raise RefusedError(
             f"{value} is not the identifier of {proof['entry']}", code="not-that"
         ) from None
+    proof["disclosure"] = disclosure
 
 
-def _check_disclosure(
-    body: dict[str, Any], line: bytes, directory: Directory
-) -> dict[str, str]:
-    entry, _ = read_line(line)
-    if entry is None or (entry["type"], entry["key"]) != (body["type"], body["key"]):
-        raise MalformedError("the disclosure is of another entry")
-    key = directory.token_keys[body["key"]]
-    data = voprf.token_input(body["type"], body["value"])
-    blinding = voprf.blind_with([data], [from_base64(body["blind"], 32)])
-    evaluated = from_base64(body["evaluated"], 32)
-    public = {x: p for _, x, p in key.shares}[body["x"]]
-    voprf.check(public, blinding.elements, evaluated, from_base64(body["proof"], 64))
-    if key.threshold != 1:
-        raise MalformedError("a disclosure under a shared key needs every share")
-    token = voprf.finalise(blinding, [(body["x"], evaluated)])[0][:32]
-    if to_base64(token) != entry["token"]:
-        raise MalformedError("the identifier does not give the token", code="not-that")
-    return {"type": body["type"], "value": body["value"]}
+def _evaluations(
+    elements: bytes,
+    directory: Directory,
+    key: TokenKey,
+    client: Callable[[str], Client],
+) -> list[dict[str, Any]]:
+    """Return what as many nodes as the key needs evaluate, with their proofs."""
+    found: list[dict[str, Any]] = []
+    problem: HubError | None = None
+    for share in key.shares:
+        try:
+            node = client(share[0])
+            proof, evaluated = ask_share(node, directory, key, share, elements)
+        except HubError as error:
+            # Who cheated is told, even if others refuse for lesser reasons.
+            worse = isinstance(error, MisbehaviourError)
+            problem = error if problem is None or worse else problem
+            continue
+        parts = {"proof": to_base64(proof), "evaluated": to_base64(evaluated)}
+        found.append({"x": share[1], **parts})
+        if len(found) == key.threshold:
+            return found
+    raise problem or MalformedError(f"the registry names too few shares of {key.name}")

@@ -19,11 +19,10 @@ from hub.feeds import Receipt, authorise, known_batch, publish
 from hub.freezing import check_not_frozen, is_frozen
 from hub.model import REGISTRY, origin_of, render_tombstone
 from hub.peer import MAX_ANSWER
+from hub.proving import tlog_proof
 from hub.store.base import ReadRow, StoredHead, Transaction
 from hub.tlog.batch import MAX_BYTES, MAX_ENTRIES, MAX_LINE
 from hub.tlog.checkpoint import Checkpoint, open_checkpoint
-from hub.tlog.merkle import prove_inclusion
-from hub.tlog.proof import TlogProof, render_proof
 from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
 from hub.witness import keep_shown, lines_of, others, quorum, shown_sizes
 from keys.encoding import from_base64, parse_decimal
@@ -330,8 +329,5 @@ def get_proof(feed: str, index: int) -> Response:
         size = _head_size(tx, feed)
         if index >= size:
             raise RefusedError(f"{feed} ends at {size}", code="out-of-range")
-        path = prove_inclusion(index, size, tx.objects.hash_reader(feed, size))
-        raw = tx.heads.checkpoints(feed, size, 1)[0][1]
-        raw = cosigned(raw, lines_of(tx, feed, size))
-    body = render_proof(TlogProof(index, tuple(path), raw))
+        body = tlog_proof(tx, feed, index, size)
     return Response(body, content_type="text/plain; charset=utf-8")

@@ -20,7 +20,7 @@ from hub.tlog.merkle import Frontier, prove_inclusion
 from hub.tlog.proof import TlogProof
 from keys.cosignature import check_cosignature
 from keys.errors import KeysError
-from keys.note import COSIGNATURE_V1, VerifierKey, parse_note, parse_signature
+from keys.note import VerifierKey, parse_note, parse_signature
 
 __all__ = ["Heads", "Vouch"]
 
@@ -102,10 +102,7 @@ class Heads:
                 self.vouches.append(Vouch(time, size, node))
 
     def _witness(self, name: str, key_id: bytes) -> VerifierKey:
-        for key in self.directory.with_role("witness"):
-            known = VerifierKey(
-                self.directory.key_name(key), COSIGNATURE_V1, key.public
-            )
+        for known in self.directory.witnesses():
             if (known.name, known.key_id) == (name, key_id):
                 return known
         raise MalformedError(f"no node registered a witness key of {name}")

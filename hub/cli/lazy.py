@@ -82,7 +82,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sync": ("peers", "Sync with one peer, or with all of them, now."),
     "token-key": ("keys", "Token keys."),
     "usage": ("looking", "Show how much of the token quotas is used."),
-    "verify": ("proofs", "Check a proof file without network."),
+    "verify": ("proofs", "Check a proof file, or evidence, without network."),
     "watch": ("watch", "Sellers that are screened again after every pull."),
     "whoami": (
         "looking",

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from hub.access import Caller
-from hub.errors import HubError, MalformedError, QuotaError, RefusedError
-from hub.model import EntryName, render_time
+from hub.errors import MalformedError, QuotaError, RefusedError
+from hub.model import render_time
 from hub.officers import registry_entry
-from hub.proving import make_proof, verify_proof
 from hub.registry import Registry
 from hub.store.memory import MemoryStore
 from hub.sync import Mirror, pull
 from hub.tokens import evaluate
 from keys import voprf
-from keys.encoding import to_base64
 from tests.hub.test_faults import NOW, Node
 
 DEEP = "[" * 100_000
@@ -25,42 +21,6 @@ DEEP = "[" * 100_000
 @pytest.fixture
 def node(harmed):
     return Node(harmed)
-
-
-def whole_proof(node):
-    with node.hub.store.read() as tx:
-        return make_proof(tx, EntryName("maison", 1))
-
-
-def test_an_untouched_proof_verifies(node):
-    raw = json.dumps(whole_proof(node)).encode()
-    assert verify_proof(raw, node.hub.registry.pin)["entry"] == "maison/1"
-
-
-def test_a_deep_proof_file_is_malformed(node):
-    with pytest.raises(MalformedError):
-        verify_proof(DEEP.encode(), node.hub.registry.pin)
-
-
-def test_a_disclosure_by_an_unknown_share_is_malformed(node):
-    body = whole_proof(node)
-    disclosed = {"type": "domain", "value": "a.example", "key": "open-1", "x": 9}
-    blinding = voprf.blind([b"x"])
-    disclosed |= {"blind": to_base64(blinding.blinds), "proof": to_base64(bytes(64))}
-    disclosed["evaluated"] = to_base64(blinding.elements)
-    body["disclosure"] = disclosed
-    with pytest.raises(MalformedError):
-        verify_proof(json.dumps(body).encode(), node.hub.registry.pin)
-
-
-@pytest.mark.parametrize(
-    "field", ["entry", "line", "header", "entry_proof", "registry"]
-)
-@pytest.mark.parametrize("value", [None, 7, [], {}, "", "x/1"])
-def test_any_field_of_a_proof_may_be_nonsense(node, field, value):
-    body = {**whole_proof(node), field: value}
-    with pytest.raises(HubError):
-        verify_proof(json.dumps(body).encode(), node.hub.registry.pin)
 
 
 class Lying(Mirror):
