@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from hub.errors import UnavailableError
 from hub.model import render_tombstone
-from hub.store.base import Store
+from hub.store.base import Block, Store, Transaction
 from hub.tlog.batch import MAX_BYTES
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
@@ -68,15 +68,15 @@ class Mirror:
         What is hidden but not deleted yet is handed out, as between nodes.
         """
         with self.store.read() as tx:
-            hidden, total = tx.erasures.hidden(feed, start, stop), 0
             sent: list[bytes] = []
-            for line in tx.objects.lines(feed, start, stop):
-                by = hidden.get(line.index, "")
-                raw = line.raw or render_tombstone(line.index, line.digest, by)
-                total += len(raw) + 1
+            total = 0
+            for block in tx.objects.blocks(feed, start, stop):
+                lines = _shown(tx, feed, block)
+                total += sum(map(len, lines)) + len(lines)
+                # A batch and the rest of its last block are less than the bound.
                 if sent and total > MAX_ANSWER:
                     break
-                sent.append(raw)
+                sent += lines
             return sent
 
     def get_json(self, path: str) -> dict[str, Any]:
@@ -101,3 +101,16 @@ class Mirror:
             place, reader = int(index), tx.objects.hash_reader(feed, head.size)
             hashes = tuple(prove_inclusion(place, head.size, reader))
         return render_proof(TlogProof(place, hashes, head.checkpoint))
+
+
+def _shown(tx: Transaction, feed: str, block: Block) -> list[bytes]:
+    """Return the lines of a block, tombstones in the place of erased ones."""
+    lines = [line for line in block.lines if line is not None]
+    if len(lines) == len(block.lines):
+        return lines
+    by = tx.erasures.hidden(feed, block.first, block.first + len(block.lines))
+    places = enumerate(zip(block.lines, block.digests, strict=True), block.first)
+    return [
+        line or render_tombstone(index, digest, by.get(index, ""))
+        for index, (line, digest) in places
+    ]

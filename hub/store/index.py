@@ -15,7 +15,9 @@ rare, and found out by comparing the report.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from hub.indicators import Listed, Outlook, Reported
@@ -33,6 +35,7 @@ _CHUNK = 400
 _FLUSHED = 4096  # Reports stored at once: about 2 MB of rows, however long the run.
 _START = 6  # Bytes of a token in ``report_tokens``; ``schema`` has the same number.
 
+_TOKEN_AND_FEED = itemgetter(0, 1)
 _REPORT = "INSERT INTO reports VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?)"
 _KEYS = (
     """INSERT INTO report_tokens SELECT substr(token, 1, 6), feed, entry
@@ -210,7 +213,7 @@ class SqliteIndex:
         result: dict[bytes, list[Listed]] = {}
         for start in range(0, len(wanted), _CHUNK):
             found = self._reports(wanted[start : start + _CHUNK])
-            for (token, _), group in groupby(found, lambda row: row[:2]):
+            for (token, _), group in groupby(found, _TOKEN_AND_FEED):
                 if listed := self._latest(list(group), outlook):
                     result.setdefault(token, []).append(listed)
         return result
@@ -234,8 +237,10 @@ class SqliteIndex:
             rows: All its reports on the token that are not erased, by entry.
             outlook: Time, suspensions, departures.
         """
-        ends = _ends(rows)
-        row = next((r for r in reversed(rows) if ends[r.entry] is None), None)
+        row = rows[0] if len(rows) == 1 else None
+        if row is None or row.ended is not None or row.withdrawn is not None:
+            ends = _ends(rows)
+            row = next((r for r in reversed(rows) if ends[r.entry] is None), None)
         if row is None:
             return None
         name = EntryName(row.feed, row.entry)
@@ -246,7 +251,7 @@ class SqliteIndex:
             row.type,
             row.basis,
             row.confidence,
-            tuple(int(number) for number in row.goods.split(",") if number),
+            _goods(row.goods),
             row.valid_until,
             any(
                 self._is_disputed(other, outlook)
@@ -295,6 +300,12 @@ def _ends(rows: list[_Found]) -> dict[int, int | None]:
         both = (row.ended, named.get(row.case))
         ends[row.entry] = min((e for e in both if e is not None), default=None)
     return ends
+
+
+@lru_cache(maxsize=4096)
+def _goods(text: str) -> tuple[int, ...]:
+    # Members sell the same few kinds of goods in a million reports.
+    return tuple(int(number) for number in text.split(",") if number)
 
 
 def _plain_row(feed: int, index: int, entry: PlainReport) -> tuple[object, ...]:
