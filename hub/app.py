@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from flask import Flask
-from flask_smorest import Api
 
 from hub.api import alliance, errors, federation, feeds, metrics, observed
 from hub.api.context import Serving
+from hub.api.described import DescribedApi
 from hub.tlog.batch import MAX_BYTES
 
 __all__ = ["create_app"]
@@ -28,7 +28,7 @@ def create_app(serving: Serving) -> Flask:
     app.extensions["hub"] = serving
     observed.install(app)
     app.before_request(serving.begin)
-    api = Api(app)
+    api = DescribedApi(app, serving.public_url)
     blueprints = (
         feeds.blueprint,
         alliance.blueprint,

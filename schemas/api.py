@@ -21,6 +21,7 @@ __all__ = [
     "EvidenceTaken",
     "Heads",
     "Health",
+    "Peers",
     "Problem",
     "Readiness",
     "Receipt",
@@ -224,12 +225,37 @@ class Health(Answer):
 
 
 class Readiness(Health):
-    """``GET /readyz``: the store can be read and written."""
+    """``GET /readyz``: the node can do its work."""
 
     feeds = Number(0, required=True)
     time = Number(
         0, required=True, metadata={"description": "The node's POSIX seconds."}
     )
+    free = Number(
+        0, required=True, metadata={"description": "Bytes that are free on its disk."}
+    )
+
+
+class Peer(Answer):
+    """Another node as this one sees it."""
+
+    node = Word(NAME, "a node", required=True)
+    url = fields.String(required=True)
+    last_success = Time(required=True, allow_none=True)
+    last_error = fields.String(required=True, allow_none=True)
+    failures = Number(0, required=True)
+    next_try = Time(required=True, allow_none=True)
+    lag_entries = Number(0, required=True)
+    lag_seconds = fields.Integer(required=True, allow_none=True, strict=True)
+    cosigned = Number(0, required=True)
+    heads = Number(0, required=True)
+
+
+class Peers(Answer):
+    """``GET /v1/peers``: every other node, and what the operator should look at."""
+
+    peers = fields.List(fields.Nested(Peer), required=True)
+    alarms = fields.List(fields.String(), required=True)
 
 
 class Problem(Answer):
@@ -251,4 +277,10 @@ class Problem(Answer):
         schemes={"http", "https"},
         require_tld=False,
         metadata={"description": "With not-home: the URL of the feed's home."},
+    )
+    time = Number(
+        0, metadata={"description": "With clock-skew: the node's POSIX seconds."}
+    )
+    reasons = fields.List(
+        fields.String(), metadata={"description": "With not-ready: sentences."}
     )

@@ -141,6 +141,7 @@ class Storage(StrictSchema):
     """Where the database is."""
 
     path = _path("hub.db")
+    floor_mb = _number(64, 0, 1_000_000)
 
 
 class Worker(StrictSchema):

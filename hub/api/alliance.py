@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
-from flask import Response, g
+from flask import Response, g, request
 from flask_smorest import Blueprint
 
 from hub.api import serving
 from hub.api.bodies import expect, read_rest
+from hub.api.described import KEY, OCTETS, READER, SIGNED, body, field, raw, said
+from hub.api.errors import problem
 from hub.errors import RefusedError
 from hub.tokens import evaluate, quota_of
 from keys.encoding import to_base64
 from keys.voprf import MAX_BATCH
+from schemas.api import DirectoryAnswer, Health, Readiness, Usage, WhoAmI
 
 __all__ = ["blueprint", "health"]
 
 blueprint = Blueprint("alliance", __name__, url_prefix="/v1", description=__doc__)
-_READY_SECONDS = 5
 health = Blueprint("health", __name__, description="Health and readiness.")
 
 
-def _json(body: object) -> Response:
-    return Response(json.dumps(body), content_type="application/json")
+def _json(value: object) -> Response:
+    answer = Response(json.dumps(value), content_type="application/json")
+    # It tells of the caller or of this moment.
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
 
 
 @blueprint.route("/whoami")
-@blueprint.response(200, description="The owner of the key or token that was used.")
+@blueprint.response(
+    200, WhoAmI, description="The owner of the key or token that was used."
+)
+@blueprint.doc(security=READER)
 def whoami() -> Response:
     """Who this node thinks is asking."""
     if not g.caller.owner:
@@ -35,11 +44,18 @@ def whoami() -> Response:
 
 
 @blueprint.route("/directory")
-@blueprint.response(200, description="The replayed registry.")
+@blueprint.response(
+    200,
+    DirectoryAnswer,
+    description="The replayed registry.",
+    headers=said(ETag="Of the whole answer.", Cache_Control="no-cache"),
+)
+@blueprint.alt_response(304, description="Nothing changed since that ETag.")
+@blueprint.doc(parameters=[field("If-None-Match", "The ETag of an earlier answer.")])
 def directory() -> Response:
     """Members, auditors, nodes, token keys and policy as of the registry's head."""
     state = serving().directory()
-    return _json(
+    answer = _json(
         {
             "alliance": state.alliance,
             "registry": state.size,
@@ -67,10 +83,17 @@ def directory() -> Response:
             },
         }
     )
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.set_etag(hashlib.sha256(answer.get_data()).hexdigest()[:32])
+    answer.make_conditional(request)
+    return answer
 
 
 @blueprint.route("/usage")
-@blueprint.response(200, description="Evaluations of the last 24 hours, by class.")
+@blueprint.response(
+    200, Usage, description="Evaluations of the last 24 hours, by class."
+)
+@blueprint.doc(security=READER)
 def usage() -> Response:
     """How much of its quotas the caller used."""
     node = serving()
@@ -90,8 +113,21 @@ def usage() -> Response:
     )
 
 
-@blueprint.route("/tokens/<key>", methods=["POST"])
-@blueprint.response(200, description="A proof of 64 bytes and the evaluated elements.")
+@blueprint.route("/tokens/<key>", methods=["POST"], parameters=[KEY])
+@blueprint.response(
+    200,
+    **raw(
+        OCTETS,
+        "A proof of 64 bytes and the evaluated elements.",
+        Content_Digest="RFC 9530, sha-256.",
+        Signature_Input="RFC 9421; docs/protocol.md has the components and a vector.",
+        Signature="By the node's request key.",
+    ),
+)
+@blueprint.doc(
+    security=SIGNED,
+    requestBody=body(OCTETS, "1 to 4,096 blinded elements of 32 bytes."),
+)
 def post_tokens(key: str) -> Response:
     """Evaluate blinded elements under a token key."""
     node = serving()
@@ -101,32 +137,29 @@ def post_tokens(key: str) -> Response:
         raise RefusedError(f"no key {key} here", code="unknown-token-key")
     # Nothing is charged that could not be answered.
     node.answer_signer()
-    expect("application/octet-stream", 32 * MAX_BATCH)
-    body = read_rest(32 * MAX_BATCH)
+    expect(OCTETS, 32 * MAX_BATCH)
+    elements = read_rest(32 * MAX_BATCH)
     answer = evaluate(
-        node.hub.store, state, g.caller, named, held, body, node.hub.clock.now()
+        node.hub.store, state, g.caller, named, held, elements, node.hub.clock.now()
     )
-    signature = node.sign_answer(body, answer)
-    return Response(answer, headers=signature, content_type="application/octet-stream")
+    signature = node.sign_answer(elements, answer)
+    return Response(answer, headers=signature, content_type=OCTETS)
 
 
 @health.route("/healthz")
-@health.response(200, description="The process answers.")
+@health.response(200, Health, description="The process answers.")
 def healthz() -> Response:
     """Tell that the process answers."""
     return _json({"ok": True})
 
 
 @health.route("/readyz")
-@health.response(200, description="The store can be read and written.")
+@health.response(200, Readiness, description="The node can do its work.")
 def readyz() -> Response:
-    """Tell that the store can be read and written, and the node's time."""
-    node = serving()
-    store, now = node.hub.store, node.hub.clock.now()
-    with store.read() as tx:
-        feeds, last = len(tx.heads.all()), tx.node.get_meta("ready")
-    # Only a write tells that the disk takes one. Anybody may ask, so not each time.
-    if last is None or abs(now - int(last)) >= _READY_SECONDS:
-        with store.write() as tx:
-            tx.node.set_meta("ready", str(now))
-    return _json({"ok": True, "feeds": feeds, "time": now})
+    """Tell that the node can do its work, or why not."""
+    found = serving().watch.look()
+    if found.reasons:
+        detail, advice = "; ".join(found.reasons), "Look at docs/operations.md."
+        return problem(503, "not-ready", detail, advice, reasons=list(found.reasons))
+    figures = {"feeds": found.feeds, "time": found.time, "free": found.free}
+    return _json({"ok": True, **figures})

@@ -13,7 +13,7 @@ from hub.errors import MalformedError, RefusedError
 from keys.errors import SignatureError
 from keys.requests import check_body, check_digest
 
-__all__ = ["expect", "read_line", "read_rest"]
+__all__ = ["bound", "expect", "read_line", "read_rest"]
 
 _PART = 1 << 20
 
@@ -30,6 +30,15 @@ def expect(media_type: str, limit: int) -> None:
             code="bad-media-type",
             advice=f"Set Content-Type to {media_type} and Content-Encoding to nothing.",
         )
+    bound(limit)
+
+
+def bound(limit: int) -> None:
+    """Refuse a request that is too long by its own account, of whatever media type.
+
+    Raises:
+        MalformedError: It is (code ``too-large``).
+    """
     if (request.content_length or 0) > limit:
         raise _too_large(limit)
     # One more than the limit, so that we see that it is passed, in our own words.

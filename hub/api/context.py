@@ -13,6 +13,7 @@ from hub.errors import ForkError, RefusedError, UnavailableError
 from hub.federation import Federation
 from hub.marks import Marks
 from hub.model import REGISTRY
+from hub.readiness import Watch
 from hub.store.base import StoredHead, Transaction
 from hub.tlog.checkpoint import Checkpoint
 from hub.tlog.merkle import Frontier
@@ -46,9 +47,17 @@ class Serving:
     _log_keys: dict[bytes, Signer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Find the marks beside the keys, and begin to count."""
+        """Find the marks beside the keys, and begin to count and to watch."""
         self._marks = Marks(self.hub.folder / "private")
         self.limits = Limits(self.hub.config["server"])
+        storage = self.hub.config["storage"]
+        self.watch = Watch(
+            self.hub.store,
+            (self.hub.folder / storage["path"]).parent,
+            self.marks,
+            self.hub.clock,
+            storage["floor_mb"] << 20,
+        )
 
     def directory(self) -> Directory:
         """Return the directory as of the stored registry."""
@@ -163,6 +172,23 @@ class Serving:
             now=self.hub.clock.now(),
         )
 
+    def shows_log(self, feed: str) -> bool:
+        """Tell whether the caller may see heads, tiles and proofs of a feed.
+
+        Those of the registry are for everybody: a newcomer needs them.
+        """
+        public = self.hub.config["server"]["public_log"]
+        return bool(public or feed == REGISTRY or g.caller.owner)
+
+    def check_log(self, feed: str) -> None:
+        """Check that the caller may see heads, tiles and proofs of a feed.
+
+        Raises:
+            RefusedError: Only readers may (``server.public_log``), and it is nobody.
+        """
+        if not self.shows_log(feed):
+            self.reader(feed)
+
     def reader(self, feed: str) -> Caller:
         """Return the caller if it may read the lines of a feed.
 
@@ -173,7 +199,7 @@ class Serving:
         if feed == REGISTRY or caller.owner:
             return caller
         raise RefusedError(
-            "lines of members are for members, auditors and nodes",
+            "what members publish is for members, auditors and nodes",
             code="unauthenticated",
             advice="Sign the request, or send a bearer token of this node.",
         )

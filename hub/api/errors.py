@@ -60,6 +60,7 @@ SLUGS = {
     "feed-grew": 409,
     "fork": 409,
     "misbehaviour": 409,
+    "repeated-batch": 409,
     "rollback": 409,
     "stale-home": 409,
     "stale-index": 409,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 
-from flask import Response, g, request
+from flask import Response, g
 from flask_smorest import Blueprint
 
 from hub.api import serving
+from hub.api.bodies import bound, read_rest
+from hub.api.described import READER, TEXT, path, raw
+from hub.api.described import body as taken
 from hub.conviction import accept
-from hub.errors import MalformedError, RefusedError
+from hub.errors import RefusedError
 from hub.model import render_time
 from hub.peering import alarms, peerings
 from hub.tlog.evidence import MAX_BYTES as MAX_EVIDENCE
 from hub.tlog.submission import MAX_BYTES, parse_submission
 from hub.witness import SizeConflictError, visible
 from keys.note import add_signatures, parse_signature
+from schemas.api import EvidenceList, EvidenceTaken, Peers
 
 __all__ = ["blueprint", "cosigned"]
 
@@ -29,15 +33,23 @@ def cosigned(checkpoint: bytes, lines: list[bytes]) -> bytes:
 
 
 @blueprint.route("/witness/add-checkpoint", methods=["POST"])
-@blueprint.response(200, description="Signature lines of this node.")
+@blueprint.response(200, **raw(TEXT, "Signature lines of this node."))
+@blueprint.alt_response(
+    409,
+    schema={"type": "string"},
+    content_type="text/x.tlog.size",
+    description="Another size was cosigned last: that size.",
+)
+@blueprint.doc(
+    requestBody=taken("text/plain", "A checkpoint and its proof (C2SP tlog-witness).")
+)
 def add_checkpoint() -> Response:
     """Cosign a checkpoint, after storing everything below it."""
     node = serving()
-    if (request.content_length or 0) > MAX_BYTES:
-        raise MalformedError(f"at most {MAX_BYTES} bytes", code="too-large")
+    bound(MAX_BYTES)
     if node.federation is None:
         raise RefusedError("this node has no witness key", code="unknown-origin")
-    submission = parse_submission(request.stream.read(MAX_BYTES + 1))
+    submission = parse_submission(read_rest(MAX_BYTES))
     try:
         line = node.federation.receive(submission)
     except SizeConflictError as error:
@@ -47,8 +59,13 @@ def add_checkpoint() -> Response:
     return Response(line, content_type="text/plain; charset=utf-8")
 
 
-@blueprint.route("/witness/<origin>/checkpoint")
-@blueprint.response(200, description="A checkpoint that this node cosigned.")
+@blueprint.route(
+    "/witness/<origin>/checkpoint",
+    parameters=[path("origin", "[0-9a-f]{64}", "SHA-256 of an origin, in hex.")],
+)
+@blueprint.response(
+    200, **raw(TEXT, "A checkpoint that this node cosigned.", Cache_Control="no-cache")
+)
 def witnessed(origin: str) -> Response:
     """The newest checkpoint of a feed, by the hex SHA-256 of its origin."""
     import hashlib  # noqa: PLC0415 - Only here.
@@ -60,6 +77,7 @@ def witnessed(origin: str) -> Response:
             name = f"{directory.alliance}/{feed}"
             if hashlib.sha256(name.encode()).hexdigest() != origin:
                 continue
+            node.check_log(feed)
             head = visible(tx, directory, feed)
             rows = tx.heads.cosignatures(feed, head.size) if head else []
             own = [r.line for r in rows if r.node == node.hub.name]
@@ -72,7 +90,7 @@ def witnessed(origin: str) -> Response:
 
 
 @blueprint.route("/evidence")
-@blueprint.response(200, description="Everything that convicts somebody.")
+@blueprint.response(200, EvidenceList, description="Everything that convicts somebody.")
 def list_evidence() -> Response:
     """The evidence that this node holds, each file verbatim."""
     with serving().hub.store.read() as tx:
@@ -93,20 +111,23 @@ def list_evidence() -> Response:
 
 
 @blueprint.route("/evidence", methods=["POST"])
-@blueprint.response(200, description="What the evidence proves.")
+@blueprint.response(200, EvidenceTaken, description="What the evidence proves.")
+@blueprint.doc(requestBody=taken("application/json", "An evidence file, verbatim."))
 def post_evidence() -> Response:
     """Verify an evidence file and keep it."""
     node = serving()
-    if (request.content_length or 0) > MAX_EVIDENCE:
-        raise MalformedError(f"at most {MAX_EVIDENCE} bytes", code="too-large")
-    raw = request.stream.read(MAX_EVIDENCE + 1)
-    row = accept(node.hub.store, node.directory(), raw, node.hub.clock.now())
+    bound(MAX_EVIDENCE)
+    file = read_rest(MAX_EVIDENCE)
+    row = accept(node.hub.store, node.directory(), file, node.hub.clock.now())
     body = {"name": row.name, "kind": row.kind, "feed": row.feed}
     return Response(json.dumps(body), content_type="application/json")
 
 
 @blueprint.route("/peers")
-@blueprint.response(200, description="Every other node as this one sees it; alarms.")
+@blueprint.response(
+    200, Peers, description="Every other node as this one sees it; alarms."
+)
+@blueprint.doc(security=READER)
 def list_peers() -> Response:
     """Lag, last success, last error and cosigned heads of every other node."""
     node = serving()

@@ -13,9 +13,22 @@ from flask_smorest import Blueprint
 
 from hub.api import serving
 from hub.api.bodies import expect, read_line, read_rest
+from hub.api.described import (
+    FEED,
+    NDJSON,
+    OCTETS,
+    READER,
+    TEXT,
+    body,
+    field,
+    query,
+    raw,
+    said,
+)
 from hub.api.federation import cosigned
 from hub.errors import MalformedError, NotHomeError, RefusedError
-from hub.feeds import Receipt, authorise, known_batch, publish
+from hub.feeds import Receipt as Stored
+from hub.feeds import authorise, known_batch, publish
 from hub.freezing import check_not_frozen, is_frozen
 from hub.model import REGISTRY, origin_of, render_tombstone
 from hub.peer import MAX_ANSWER
@@ -27,24 +40,34 @@ from hub.tlog.tiles import TILE, parse_tile_path, render_bundle, width_at
 from hub.witness import keep_shown, lines_of, others, quorum, shown_sizes
 from keys.encoding import from_base64, parse_decimal
 from keys.errors import EncodingError, KeysError
+from schemas.api import Checkpoints, Heads, Receipt
 
 __all__ = ["blueprint"]
 
 blueprint = Blueprint("feeds", __name__, url_prefix="/v1/feeds", description=__doc__)
-NDJSON = "application/x-ndjson"
 FOREVER = "public, max-age=31536000, immutable"
+_OWN_FOREVER = "private, max-age=31536000, immutable"
+_CALLER = "Signature, Authorization"
 _PATIENCE = 5.0  # Seconds that a publisher waits for cosignatures.
 
 
 @blueprint.route("")
-@blueprint.response(200, description="All heads; one ETag over them.")
+@blueprint.response(
+    200,
+    Heads,
+    description="All heads that the caller may see; one ETag over them.",
+    headers=said(ETag="Of the whole answer.", Cache_Control="no-cache"),
+)
+@blueprint.alt_response(304, description="Nothing changed since that ETag.")
+@blueprint.doc(parameters=[field("If-None-Match", "The ETag of an earlier answer.")])
 def list_heads() -> Response:
     """All heads with their signed checkpoints."""
     node = serving()
     with node.hub.store.read() as tx:
         directory = node.hub.registry.directory(tx)
-        shown = {feed: node.shown(tx, feed) for feed in tx.heads.all()}
-        feeds = [
+        feeds = [feed for feed in tx.heads.all() if node.shows_log(feed)]
+        shown = {feed: node.shown(tx, feed) for feed in feeds}
+        listed = [
             {
                 "feed": feed,
                 "size": head.size,
@@ -56,16 +79,36 @@ def list_heads() -> Response:
             if head is not None
         ]
         evidence = [row.name for row in tx.federation.evidence()]
-    body = json.dumps({"feeds": feeds, "evidence": evidence})
+    body = json.dumps({"feeds": listed, "evidence": evidence})
     answer = Response(body, content_type="application/json")
     answer.set_etag(hashlib.sha256(body.encode()).hexdigest()[:32])
     answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Vary"] = _CALLER
     answer.make_conditional(request)
     return answer
 
 
-@blueprint.route("/<feed>/batches", methods=["POST"])
-@blueprint.response(200, description="The receipt of the batch.")
+@blueprint.route("/<feed>/batches", methods=["POST"], parameters=[FEED])
+@blueprint.response(
+    200, Receipt, description="The receipt, with the quorum's cosignatures."
+)
+@blueprint.alt_response(
+    202,
+    schema=Receipt,
+    description="Stored, while the quorum is awaited.",
+    headers=said(Location="Where the receipt will be."),
+    success=True,
+)
+@blueprint.doc(
+    parameters=[
+        field("Hub-Newest-Checkpoint", "The newest one that the writer has, base64."),
+        field("Content-Digest", "RFC 9530, sha-256 or sha-512; compared if given."),
+    ],
+    requestBody=body(
+        NDJSON,
+        "A header line, which is signed and authorises, then 1 to 10,000 entries.",
+    ),
+)
 def post_batch(feed: str) -> Response:
     """Publish a batch: a header line, then its entries, one a line."""
     node = serving()
@@ -103,7 +146,7 @@ def post_batch(feed: str) -> Response:
     return _receipt(receipt)
 
 
-def _receipt(receipt: Receipt) -> Response:
+def _receipt(receipt: Stored) -> Response:
     """Show a stored batch to the peers, and answer with what they cosigned in time."""
     node, feed = serving(), receipt.feed
     node.marks.note_log(feed, receipt.size)
@@ -118,11 +161,13 @@ def _receipt(receipt: Receipt) -> Response:
     return _answer(receipt, needed)
 
 
-@blueprint.route("/<feed>/receipts/<int:first>")
-@blueprint.response(200, description="The receipt of the batch at an index.")
+@blueprint.route("/<feed>/receipts/<int:first>", parameters=[FEED])
+@blueprint.response(200, Receipt, description="The receipt of the batch at an index.")
+@blueprint.alt_response(202, schema=Receipt, description="Its quorum is awaited.")
 def get_receipt(feed: str, first: int) -> Response:
     """The receipt of the batch whose header is at an index."""
     node = serving()
+    node.check_log(feed)
     with node.hub.store.read() as tx:
         batch = tx.batches.at(feed, first)
         head = node.shown(tx, feed)
@@ -132,10 +177,10 @@ def get_receipt(feed: str, first: int) -> Response:
             raise RefusedError("the batch waits for its quorum", code="not-found")
         size, checkpoint = tx.heads.checkpoints(feed, batch.stop, 1)[0]
         needed = quorum(node.hub.registry.directory(tx), feed)
-    return _answer(Receipt(feed, first, size, checkpoint), needed)
+    return _answer(Stored(feed, first, size, checkpoint), needed)
 
 
-def _answer(receipt: Receipt, needed: int) -> Response:
+def _answer(receipt: Stored, needed: int) -> Response:
     """Return a receipt: 200 with the quorum, else 202 with the address of it."""
     node, feed = serving(), receipt.feed
     with node.hub.store.read() as tx:
@@ -190,27 +235,30 @@ def _read_lines(header: bytes) -> list[bytes]:
 
 
 def _head_size(tx: Transaction, feed: str) -> int:
+    serving().check_log(feed)
     head: StoredHead | None = serving().shown(tx, feed)
     if head is None:
         raise RefusedError(f"there is no feed called {feed}", code="unknown-feed")
     return head.size
 
 
-@blueprint.route("/<feed>/checkpoint")
-@blueprint.response(200, description="The newest checkpoint, a signed note.")
+@blueprint.route("/<feed>/checkpoint", parameters=[FEED])
+@blueprint.response(
+    200, **raw(TEXT, "A signed note (C2SP tlog-checkpoint).", Cache_Control="no-cache")
+)
 def get_checkpoint(feed: str) -> Response:
     """The newest checkpoint (C2SP tlog-tiles)."""
     with serving().hub.store.read() as tx:
         size = _head_size(tx, feed)
-        raw = tx.heads.checkpoints(feed, size, 1)[0][1]
-        raw = cosigned(raw, lines_of(tx, feed, size))
-    answer = Response(raw, content_type="text/plain; charset=utf-8")
-    answer.headers["Cache-Control"] = "no-cache"
-    return answer
+        note = tx.heads.checkpoints(feed, size, 1)[0][1]
+        note = cosigned(note, lines_of(tx, feed, size))
+    return _changing(note)
 
 
-@blueprint.route("/<feed>/tile/<path:rest>")
-@blueprint.response(200, description="A tile or a bundle.")
+@blueprint.route("/<feed>/tile/<path:rest>", parameters=[FEED])
+@blueprint.response(
+    200, **raw(OCTETS, "Hashes, or a bundle of items.", Cache_Control=FOREVER)
+)
 def get_tile(feed: str, rest: str) -> Response:
     """A tile of hashes or a bundle of items (C2SP tlog-tiles)."""
     try:
@@ -223,12 +271,21 @@ def get_tile(feed: str, rest: str) -> Response:
             raise RefusedError("the log has no such tile yet", code="not-found")
         first = tile.index * TILE
         if tile.level is None:
-            body = render_bundle(tx.objects.digests(feed, first, first + tile.width))
+            found = render_bundle(tx.objects.digests(feed, first, first + tile.width))
         else:
             reader = tx.objects.hash_reader(feed, size)
-            body = b"".join(reader.read(8 * tile.level, first, tile.width))
-    answer = Response(body, content_type="application/octet-stream")
-    answer.headers["Cache-Control"] = FOREVER
+            found = b"".join(reader.read(8 * tile.level, first, tile.width))
+    answer = Response(found, content_type=OCTETS)
+    shared = serving().hub.config["server"]["public_log"]
+    answer.headers["Cache-Control"] = FOREVER if shared else _OWN_FOREVER
+    return answer
+
+
+def _changing(text: bytes) -> Response:
+    """Return a text that is another one when the feed has grown."""
+    answer = Response(text, content_type=TEXT)
+    answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Vary"] = _CALLER
     return answer
 
 
@@ -242,8 +299,23 @@ def _number(name: str, default: int) -> int:
         raise MalformedError(f"{name}: {error}", code="bad-parameter") from None
 
 
-@blueprint.route("/<feed>/entries")
-@blueprint.response(200, description="Lines, tombstones in the place of erased ones.")
+@blueprint.route("/<feed>/entries", parameters=[FEED])
+@blueprint.response(
+    200,
+    **raw(
+        NDJSON,
+        "Lines, at most 100,000; tombstones in the place of erased ones.",
+        Content_Encoding="gzip if it is accepted",
+        Cache_Control="private, no-cache",
+    ),
+)
+@blueprint.doc(
+    security=READER,
+    parameters=[
+        query("from", "The first index.", default=0),
+        query("to", "The index after the last; the end of the feed by default."),
+    ],
+)
 def get_entries(feed: str) -> Response:
     """The lines of [from, to)."""
     node = serving()
@@ -270,7 +342,7 @@ def get_entries(feed: str) -> Response:
         answer.set_data(gzip.compress(body, 1))
         answer.headers["Content-Encoding"] = "gzip"
     answer.headers["Cache-Control"] = "private, no-cache"
-    answer.headers["Vary"] = "Accept-Encoding, Signature, Authorization"
+    answer.headers["Vary"] = f"Accept-Encoding, {_CALLER}"
     return answer
 
 
@@ -308,11 +380,19 @@ def _shown(
         yield line.index + 1, raw + b"\n", len(raw) + 1
 
 
-@blueprint.route("/<feed>/checkpoints")
-@blueprint.response(200, description="Signed checkpoints by size.")
+@blueprint.route("/<feed>/checkpoints", parameters=[FEED])
+@blueprint.response(200, Checkpoints, description="Signed checkpoints by size.")
+@blueprint.doc(
+    parameters=[
+        query("from", "The smallest size.", default=0),
+        query("limit", "How many, at most.", minimum=1, maximum=1000, default=1000),
+    ]
+)
 def get_checkpoints(feed: str) -> Response:
     """Every checkpoint of size ``from`` or more, at most 1000."""
-    limit = min(max(_number("limit", 1000), 1), 1000)
+    limit = _number("limit", 1000)
+    if not 1 <= limit <= 1000:
+        raise MalformedError("limit: 1 to 1000", code="bad-parameter")
     with serving().hub.store.read() as tx:
         size = _head_size(tx, feed)
         found = tx.heads.checkpoints(feed, _number("from", 0), limit)
@@ -321,13 +401,13 @@ def get_checkpoints(feed: str) -> Response:
     return Response(body, content_type="application/json")
 
 
-@blueprint.route("/<feed>/proof/<int:index>")
-@blueprint.response(200, description="A C2SP tlog-proof.")
+@blueprint.route("/<feed>/proof/<int:index>", parameters=[FEED])
+@blueprint.response(200, **raw(TEXT, "A C2SP tlog-proof.", Cache_Control="no-cache"))
 def get_proof(feed: str, index: int) -> Response:
     """The proof that an entry is in the feed's newest checkpoint."""
     with serving().hub.store.read() as tx:
         size = _head_size(tx, feed)
         if index >= size:
             raise RefusedError(f"{feed} ends at {size}", code="out-of-range")
-        body = tlog_proof(tx, feed, index, size)
-    return Response(body, content_type="text/plain; charset=utf-8")
+        found = tlog_proof(tx, feed, index, size)
+    return _changing(found)

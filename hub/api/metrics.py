@@ -12,6 +12,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from hub.api import serving
+from hub.api.described import raw
 from hub.freezing import is_frozen
 from hub.peering import alarms, peerings
 from hub.witness import visible
@@ -85,7 +86,7 @@ class _Figures(Collector):
 
 
 @blueprint.route("/metrics")
-@blueprint.response(200, description="Figures in the text form of Prometheus.")
+@blueprint.response(200, **raw(TEXT, "Figures in the text form of Prometheus."))
 def metrics() -> Response:
     """Sizes, quorums, lag of peers and alarms of this node."""
     registry = CollectorRegistry()
