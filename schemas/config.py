@@ -149,6 +149,7 @@ class Worker(StrictSchema):
 
     pull_minutes = _number(15, 1, 7 * 24 * 60)
     jitter_seconds = _number(60, 0, 3600)
+    scrub_hours = _number(168, 0, 24 * 366)
 
 
 class Federation(StrictSchema):

@@ -76,6 +76,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "screen",
         "Match the sellers of a file with the active reports, on this machine.",
     ),
+    "scrub": (
+        "scrub",
+        "Hash everything again, and fetch what is damaged from another node.",
+    ),
     "serve": ("serve", "Serve this node over HTTP until it is stopped."),
     "show": ("looking", "Show an entry of the mirror."),
     "suspend": ("rules", "Make entries of any feed inactive for a time."),

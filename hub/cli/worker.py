@@ -13,10 +13,12 @@ import click
 from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import hub_of
 from hub.cli.pulling import pull_once, worst
-from hub.errors import HubError
+from hub.cli.scrub import peers_of
+from hub.errors import HubError, UnavailableError
 from hub.logs import configure_logs
 from hub.peering import alarms, visit
 from hub.scheduler import Job, Worker, leased, tidy
+from hub.scrubbing import scrub
 from hub.wiring import Hub
 
 __all__ = ["COMMANDS"]
@@ -52,6 +54,8 @@ def worker(context: click.Context, once: bool) -> None:
 
 def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
     jobs = [tidy(hub)]
+    if hours := hub.config["worker"]["scrub_hours"]:
+        jobs.append(Job("scrub", lambda: _scrub(hub), hours * 60, 600))
     if hub.role != "node":
         settings = hub.config["worker"]
         jobs.append(
@@ -63,6 +67,23 @@ def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
             )
         )
     return jobs
+
+
+def _scrub(hub: Hub) -> None:
+    """Hash everything on disk again, and mend what is damaged.
+
+    Raises:
+        UnavailableError: Something is damaged and no peer had it.
+    """
+    found = scrub(hub.store, hub.registry, peers_of(hub))
+    for damage in found.damages:
+        log.warning("damaged: %s", damage)
+    if found.left:
+        raise UnavailableError(
+            f"{len(found.left)} damages are left; nobody who was asked has them",
+            code="corrupt",
+            advice="Restore a backup: hub restore.",
+        )
 
 
 def _keep_peers(hub: Hub, running: Worker) -> None:

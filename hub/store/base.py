@@ -210,6 +210,31 @@ class Objects(Protocol):
         """
         ...
 
+    def mend(
+        self,
+        feed: str,
+        first: int,
+        lines: Sequence[bytes | None],
+        digests: Sequence[bytes],
+    ) -> None:
+        """Put a slot, or its beginning at the end of a feed, in place of what is there.
+
+        For damaged pages; the caller has verified what it brings. Nothing is compared
+        with what was stored, which may be unreadable or gone.
+
+        Raises:
+            MalformedError: It does not begin at a slot, or is longer than one.
+        """
+        ...
+
+    def tree_hashes(self, feed: str) -> list[NodeHash]:
+        """Return all stored tree hashes of a feed, by level and index."""
+        ...
+
+    def replace_tree_hashes(self, feed: str, nodes: Sequence[NodeHash]) -> None:
+        """Put these tree hashes in place of all that are stored of a feed."""
+        ...
+
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries.
 

@@ -10,9 +10,17 @@ from hub.errors import ConflictError
 from hub.model import EntryName
 from hub.store.hashes import StoredHashes
 from hub.store.memory_state import MemorySession
-from hub.store.pages import check_digests, check_lines, check_range, cut, pack
+from hub.store.pages import (
+    check_digests,
+    check_lines,
+    check_range,
+    check_slot,
+    cut,
+    pack,
+)
 from hub.store.records import (
     ERASURE_DELAY,
+    SLOT,
     BatchRow,
     Block,
     CosignatureRow,
@@ -175,6 +183,34 @@ class MemoryObjects:
         for index in missing:
             stored[index] = lines[index]
         return len(missing)
+
+    def mend(
+        self,
+        feed: str,
+        first: int,
+        lines: Sequence[bytes | None],
+        digests: Sequence[bytes],
+    ) -> None:
+        """Put a slot in place of what is there, whatever that is.
+
+        Raises:
+            MalformedError: It does not begin at a slot, or is longer than one.
+        """
+        check_lines(lines, digests)
+        check_slot(first, len(lines))
+        tables = self._session.own_feed(feed)
+        tables.lines[first : first + SLOT] = lines
+        tables.digests[first : first + SLOT] = digests
+
+    def tree_hashes(self, feed: str) -> list[NodeHash]:
+        """Return all stored tree hashes of a feed, by level and index."""
+        hashes = self._session.feed(feed).hashes
+        return [(level, n, node) for (level, n), node in sorted(hashes.items())]
+
+    def replace_tree_hashes(self, feed: str, nodes: Sequence[NodeHash]) -> None:
+        """Put these tree hashes in place of all that are stored of a feed."""
+        tables = self._session.own_feed(feed)
+        tables.hashes = {(level, n): node for level, n, node in nodes}
 
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries."""

@@ -24,6 +24,7 @@ __all__ = [
     "check_digests",
     "check_lines",
     "check_range",
+    "check_slot",
     "corrupt",
     "cut",
     "pack",
@@ -84,6 +85,18 @@ def check_range(start: int, stop: int, size: int) -> None:
         raise MalformedError(
             f"Entries {start} to {stop} are not within the {size} stored ones.",
             code="out-of-range",
+        )
+
+
+def check_slot(first: int, count: int) -> None:
+    """Check that a run of entries is a slot, or the beginning of one.
+
+    Raises:
+        MalformedError: It is not (code ``out-of-range``).
+    """
+    if first % SLOT or not 0 < count <= SLOT:
+        raise MalformedError(
+            f"{count} entries from {first} are no slot of {SLOT}.", code="out-of-range"
         )
 
 

@@ -17,6 +17,7 @@ from hub.store.pages import (
     check_digests,
     check_lines,
     check_range,
+    check_slot,
     corrupt,
     cut,
     pack,
@@ -220,6 +221,45 @@ class SqliteObjects:
                 "DELETE FROM hashes WHERE feed = ? AND level = ? AND n >= ?",
                 (number, level, size >> (8 * level)),
             )
+
+    def mend(
+        self,
+        feed: str,
+        first: int,
+        lines: Sequence[bytes | None],
+        digests: Sequence[bytes],
+    ) -> None:
+        """Put a slot in place of what is there, whatever that is.
+
+        Raises:
+            MalformedError: It does not begin at a slot, or is longer than one.
+        """
+        check_lines(lines, digests)
+        check_slot(first, len(lines))
+        number = self._session.new_feed(feed)
+        # If we crash here, then the slot is as it was: the transaction brings both.
+        self._session.run(
+            "DELETE FROM pages WHERE feed = ? AND first >= ? AND first < ?",
+            (number, first, first + SLOT),
+        )
+        self._session.many(_INSERT, _rows(number, first, lines, digests))
+
+    def tree_hashes(self, feed: str) -> list[NodeHash]:
+        """Return all stored tree hashes of a feed, by level and index."""
+        rows = self._session.rows(
+            "SELECT level, n, hash FROM hashes WHERE feed = ? ORDER BY level, n",
+            (self._session.feed(feed),),
+        )
+        return [(level, n, node) for level, n, node in rows]
+
+    def replace_tree_hashes(self, feed: str, nodes: Sequence[NodeHash]) -> None:
+        """Put these tree hashes in place of all that are stored of a feed."""
+        number = self._session.new_feed(feed)
+        self._session.run("DELETE FROM hashes WHERE feed = ?", (number,))
+        self._session.many(
+            "INSERT INTO hashes (feed, level, n, hash) VALUES (?, ?, ?, ?)",
+            ((number, *node) for node in nodes),
+        )
 
     def hash_reader(self, feed: str, size: int) -> HashReader:
         """Return the tree hashes of the first ``size`` entries."""
