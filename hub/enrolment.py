@@ -116,17 +116,17 @@ class Enrolment:
         }
 
     def further(
-        self, roles: list[str], label: str, voucher: Signer, closes: str | None
+        self, roles: list[str], label: str, voucher: Signer | None, closes: str | None
     ) -> Request:
         """Make one more key; return the request.
 
         Args:
             roles: What it is for.
             label: A label that the owner never used.
-            voucher: The open request key, which vouches for a ``seal`` key.
+            voucher: The open request key, which vouches for a ``seal`` key alone.
             closes: The label of the key that it takes the place of.
         """
-        if roles == ["seal"]:
+        if voucher is not None:
             fields = self._sealing(label, voucher)
         else:
             fields = self._fields(label, roles, self._signer(roles[0], label))

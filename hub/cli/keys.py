@@ -40,11 +40,12 @@ def key_group() -> None:
 
 @key_group.command("new")
 @_ROLE
+@click.option("--closes", help="The label of the key, lost or stolen, that it ends.")
 @click.pass_context
-def key_new(context: click.Context, roles: tuple[str, ...]) -> None:
+def key_new(context: click.Context, roles: tuple[str, ...], closes: str | None) -> None:
     """Make one more key in this folder, and the request to register it."""
     hub = hub_of(context)
-    _write(context, hub, _roles(hub, roles), None)
+    _write(context, hub, _roles(hub, roles), closes)
 
 
 @key_group.command("rotate")
@@ -123,7 +124,9 @@ def _write(
     phrase = os.environ.get("HUB_PASSPHRASE")
     alliance = hub.registry.pin.alliance
     enrolment = Enrolment(hub.folder, alliance, hub.role, hub.name, phrase)
-    request = enrolment.further(roles, label, hub.identity().signer, closes)
+    # Only the seal key needs one to vouch for it, which may be lost as well.
+    voucher = hub.identity().signer if roles == ["seal"] else None
+    request = enrolment.further(roles, label, voucher, closes)
     path = hub.folder / f"key-{label}.json"
     path.write_text(render_request(request))
     text = [

@@ -470,6 +470,32 @@ def test_a_stolen_log_key_is_replaced(town):
     assert town.audit()["ok"]
 
 
+def test_keys_that_are_lost_are_replaced(town):
+    """Nothing of the old key is needed: the officers know the owner by other ways."""
+    private = town.path("maison", "private")
+    (private / "publish.key").unlink()
+    town.hub("maison", "publish", town.path("none.csv"), status=2)
+    town.hub("maison", "key", "rotate", status=5)
+    request = town.hub("maison", "key", "new", "--closes", "k1")
+    assert request["key"]["label"] == "k2"
+    made = town.propose("anna", "key", "add", request["file"], name="k2.json")
+    town.carry(made, "berta")
+    town.publish("c.example")
+    # A node without its log key signs nothing, not even the batch that brings another:
+    # the new key signs that one.
+    (town.path("node1", "private") / "log.key").unlink()
+    request = town.hub("node1", "key", "new", "--role", "log", "--closes", "log")
+    town.stop("node1")
+    town.serve()
+    town.publish("d.example", status=5)
+    made = town.propose("anna", "key", "add", request["file"], name="log.json")
+    town.carry(made, "carla")
+    town.publish("d.example")
+    found = town.audit()
+    assert (found["ok"], found["void"]) == (True, [])
+    assert len(town.hub("maison", "reports")["reports"]) == 4
+
+
 def test_a_node_moves_to_the_url_of_its_proxy(town):
     """Members follow the registry; requests are signed for the new URL."""
     new = f"http://localhost:{town.ports['node1']}"
