@@ -10,9 +10,11 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from collections import Counter
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from tests.conftest import ROOT
 from tests.needs import missing
 
 __all__ = [
+    "Proxy",
     "Ran",
     "Stepper",
     "check_strace",
@@ -243,3 +246,75 @@ def resident(pid):
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     raise AssertionError("a process has a size")
+
+
+class Proxy:
+    """Stands between clients and a node and harms their connections.
+
+    ``plan`` holds, for each new connection, after how many bytes it is cut, by
+    direction (``up``, ``down``); whether by a ``reset``; and a pause (``pause``) after
+    each so many bytes (``piece``).
+
+    Args:
+        port: Where it listens.
+        target: The port of the node.
+    """
+
+    def __init__(self, port, target):
+        self.plan = {}
+        self._target = target
+        self._listener = socket.create_server(("127.0.0.1", port))
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                self._threads.append(
+                    threading.Thread(target=self._join, args=(client,))
+                )
+                self._threads[-1].start()
+
+    def _join(self, client):
+        plan = dict(self.plan)
+        with (
+            client,
+            contextlib.suppress(OSError),
+            socket.create_connection(("127.0.0.1", self._target)) as node,
+        ):
+            ways = (client, node, "up", plan), (node, client, "down", plan)
+            up = threading.Thread(target=self._pass, args=ways[0])
+            up.start()
+            self._pass(*ways[1])
+            up.join()
+
+    @staticmethod
+    def _pass(source, target, direction, plan):
+        left = plan.get(direction)
+        with contextlib.suppress(OSError):
+            while left is None or left > 0:
+                most = min(left or 65536, plan.get("piece", 65536))
+                part = source.recv(most)
+                if not part:
+                    break
+                target.sendall(part)
+                left = None if left is None else left - len(part)
+                time.sleep(plan.get("pause", 0))
+        for end in (source, target):
+            with contextlib.suppress(OSError):
+                if plan.get("reset"):
+                    # Without a farewell: closing it then sends a reset.
+                    linger = struct.pack("ii", 1, 0)
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+                    end.shutdown(socket.SHUT_RD)
+                else:
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def close(self):
+        """Let nobody through any more."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in self._threads:
+            thread.join(60)
+            assert not thread.is_alive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 
 import pytest
 
@@ -28,3 +29,11 @@ def stepper(tmp_path):
     made = Stepper(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
