@@ -16,6 +16,10 @@ __all__ = ["COMMANDS", "Commands", "LazyGroup"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "access": ("access", "Bearer tokens of this node: read-only, for scripts."),
+    "action": (
+        "renewing",
+        "Tell what was done about an own case, or about what a report names.",
+    ),
     "alliance": ("founding", "Found an alliance."),
     "audit": (
         "audits",
@@ -67,7 +71,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Mirror all feeds, verified, and alert what changed on the watch list.",
     ),
     "registry": ("registry", "Proposals for the registry, passed between officers."),
-    "reports": ("looking", "List the own active reports with own references."),
+    "renew": (
+        "renewing",
+        "Renew own reports: an entry, a case, a reference, or all that end soon.",
+    ),
+    "reports": (
+        "looking",
+        "List active reports, one's own with one's own references.",
+    ),
     "restore": (
         "storage",
         "Put a backup in the place of the database, while the node is stopped.",
@@ -81,7 +92,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Hash everything again, and fetch what is damaged from another node.",
     ),
     "serve": ("serve", "Serve this node over HTTP until it is stopped."),
-    "show": ("looking", "Show an entry of the mirror."),
+    "show": ("looking", "Show an entry of the mirror, and what became of it."),
     "suspend": ("rules", "Make entries of any feed inactive for a time."),
     "sync": ("peers", "Sync with one peer, or with all of them, now."),
     "token-key": ("keys", "Token keys."),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,82 +19,20 @@ from hub.cli.published import (
     rehearsed_text,
 )
 from hub.cli.rejected import Rejected, Spool
-from hub.errors import ConfigError, ConflictError, HubError, RefusedError
+from hub.cli.sending import outbox_of, refresh, resume, turn
+from hub.errors import (
+    ConfigError,
+    HubError,
+)
 from hub.interop.tables import Row
 from hub.interop.warninglists import guard, parse_warning_list
-from hub.publishing import Outbox, Outcome, Published, Publisher, RefusedBatchError
+from hub.publishing import Outcome, Published, Publisher
 from hub.publishing.rehearsal import Rehearsal
 from hub.publishing.rows import Job
-from hub.store.ledger import Ledger
-from hub.store.locks import try_lock
 from hub.wiring import Hub
-from keys.note import NoteSigner
 from schemas.entry import REASONS
 
-__all__ = ["COMMANDS", "outbox_of", "resume", "turn"]
-
-
-def outbox_of(hub: Hub, ledger: Ledger) -> Outbox:
-    """Return the outbox of this member, with the newest registry.
-
-    Raises:
-        RefusedError: No member, or not admitted yet.
-    """
-    _refresh(hub)
-    directory = hub.directory()
-    if hub.name not in directory.members:
-        raise RefusedError(
-            f"{hub.name} is not admitted yet",
-            code="not-admitted",
-            advice="Send request.json to an officer of the alliance.",
-        )
-    with hub.store.read() as tx:
-        head = hub.registry.current(tx).head
-
-    def find(batch: bytes) -> int | None:
-        _refresh(hub)
-        with hub.store.read() as tx:
-            row = tx.batches.find(hub.name, batch)
-        return row.first if row else None
-
-    key = hub.identity("publish")
-    signer = NoteSigner(key.keyid, key.signer)
-    client = hub.home_client(hub.name)
-    return Outbox(hub.name, signer, ledger, client, directory, head, find)
-
-
-def _refresh(hub: Hub) -> None:
-    if hub.role != "member":
-        raise RefusedError(f"{hub.name} is no member and publishes nothing")
-    hub.pull()
-
-
-@contextmanager
-def turn(hub: Hub) -> Iterator[None]:
-    """Be the only process of this folder that publishes a file.
-
-    Raises:
-        ConflictError: Another one does.
-    """
-    with try_lock(hub.folder / "publish.lock") as held:
-        if not held:
-            raise ConflictError(
-                f"another hub publish is at work in {hub.folder}",
-                code="already-publishing",
-                advice="Run it again when that one has ended.",
-            )
-        yield
-
-
-def resume(outbox: Outbox) -> tuple[int, dict[str, Any] | None]:
-    """Send what earlier runs left; return how many batches, and the last receipt."""
-
-    def refused(error: RefusedBatchError) -> None:
-        click.echo(f"hub: {error}", err=True)
-        click.echo("     Nothing of it is published; publish it again.", err=True)
-
-    posted = outbox.resume(refused)
-    return len(posted), posted[-1].receipt if posted else None
+__all__ = ["COMMANDS"]
 
 
 class _Sink:
@@ -253,7 +189,7 @@ def _rehearse(
     context: click.Context, hub: Hub, source: Source, job: Job, sink: _Sink
 ) -> Outcome:
     try:
-        _refresh(hub)
+        refresh(hub)
     except HubError as error:
         click.echo(f"hub: {error}; going by what was pulled before.", err=True)
     own = hub.ledger()

@@ -176,8 +176,8 @@ def _delimited_rows(
         nonlocal last
         for number, line, problem in lines:
             last = number
-            if problem:
-                problems[number] = problem
+            if problem or "\x00" in line:
+                problems[number] = problem or "holds a zero byte"
             yield line.replace("\x00", "\ufffd")
 
     reader = csv.reader(texts(), delimiter=delimiter)

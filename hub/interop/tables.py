@@ -107,6 +107,34 @@ def read_rows(stream: BinaryIO, name: str, options: Options) -> Iterator[Row]:
         yield from _list(text_lines(stream), options)
 
 
+def read_refs(stream: BinaryIO, name: str, ref: str) -> Iterator[tuple[int, str]]:
+    """Yield (row number, reference) of a file that names cases and nothing else.
+
+    Args:
+        stream: The file's bytes; the caller closes it.
+        name: Its name; the ending chooses the form.
+        ref: The heading of the references.
+
+    Raises:
+        MalformedError: There is no such column, or a row cannot be read: the others
+            alone are not what was meant.
+    """
+    ending = name.lower().rpartition(".")[2]
+    names = [ref]
+    if ending == "xlsx":
+        names, cells = workbook(stream)
+    elif ending in ("jsonl", "ndjson"):
+        cells = json_lines(stream)
+    else:
+        names, cells = delimited(text_lines(stream), ending)
+    _demand_columns(names, [ref])
+    for number, row, problem in cells:
+        found = [t.strip() for n, t in row if n.casefold() == ref.casefold()]
+        if problem or not any(found):
+            raise MalformedError(f"row {number} {problem or f'has no {ref}'}")
+        yield from ((number, _unguarded(text)) for text in found if text)
+
+
 def write_rejected(
     stream: TextIO,
     names: Sequence[str],
@@ -172,17 +200,21 @@ def _planned(names: list[str], options: Options) -> Plan:
     Raises:
         MalformedError: It cannot be used with these options.
     """
+    _demand_columns(names, (*options.columns, options.ref))
+    plan = {n: _meaning(n, options) for n in names}
+    _demand_identifier(plan)
+    return plan
+
+
+def _demand_columns(names: Iterable[str], wanted_ones: Iterable[str | None]) -> None:
     there = {n.casefold() for n in names}
-    for wanted in (*options.columns, options.ref):
+    for wanted in wanted_ones:
         if wanted is not None and wanted.casefold() not in there:
             raise MalformedError(
                 f"there is no column {wanted}; there are: {_shown(names)}",
                 code="unknown-columns",
                 advice="Write the column as the file's first line has it.",
             )
-    plan = {n: _meaning(n, options) for n in names}
-    _demand_identifier(plan)
-    return plan
 
 
 def _shown(names: Iterable[str]) -> str:

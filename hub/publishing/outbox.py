@@ -167,13 +167,23 @@ class Outbox:
                 return Posted(0, {}, ())
             waiting = self._journal(pieces, about)
         # If we crash here, then the batch is sent by the next run.
-        posted = self._deliver(waiting)
-        if posted is None:
-            raise ConflictError(
-                "another process sent the batch meanwhile",
-                advice="Run the command again to see what is published.",
-            )
+        posted = self._deliver(waiting) or self._by_another(waiting, pieces)
         return replace(posted, pieces=tuple(pieces))
+
+    def _by_another(self, waiting: Waiting, pieces: Iterable[Piece]) -> Posted:
+        """Return what another process that resumed the journal made of a batch.
+
+        Raises:
+            ConflictError: It was refused there, and that process says why.
+        """
+        found = self._search(waiting.batch, 1 + sum(len(p.lines) for p in pieces))
+        if found is None:
+            raise ConflictError(
+                "another process sent the batch meanwhile, and the hub refused it",
+                code="refused-meanwhile",
+                advice="Run the command again.",
+            )
+        return found
 
     def _journal(self, pieces: Iterable[Piece], about: str) -> Waiting:
         lines: list[bytes] = []
@@ -196,7 +206,7 @@ class Outbox:
         except HubError as error:
             if error.code not in _FINAL:
                 raise
-            found = self._search(waiting, body)
+            found = self._search(waiting.batch, body.count(b"\n"))
             if found is None:
                 changes = self.ledger.journal.changes(waiting.batch)
                 self.ledger.journal.drop(waiting.batch)
@@ -251,13 +261,17 @@ class Outbox:
         if size > end and self.find(waiting.batch) != answer["first"]:
             raise _no_receipt("the batch is not where it says")
 
-    def _search(self, waiting: Waiting, body: bytes) -> Posted | None:
-        """Look for a refused batch in the own feed: its receipt may have been lost."""
-        header = self.find(waiting.batch)
+    def _search(self, batch: bytes, count: int) -> Posted | None:
+        """Look for a batch of so many lines in the own feed."""
+        header = self.find(batch)
         if header is None:
             return None
-        size = header + body.count(b"\n")
-        receipt = {"feed": self.feed, "first": header, "size": size, "witnessed": 0}
+        receipt = {
+            "feed": self.feed,
+            "first": header,
+            "size": header + count,
+            "witnessed": 0,
+        }
         return Posted(header + 1, receipt)
 
 

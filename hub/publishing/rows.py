@@ -27,7 +27,16 @@ from hub.store.ledger import Ledger
 from hub.tlog.batch import MAX_ENTRIES
 from schemas.identifiers import variants
 
-__all__ = ["SENT", "Identifier", "Job", "Keys", "Plan", "Planner", "Verdict"]
+__all__ = [
+    "SENT",
+    "Identifier",
+    "Job",
+    "Keys",
+    "Plan",
+    "Planner",
+    "Verdict",
+    "identifiers_hash",
+]
 
 Identifier = tuple[str, str]
 Guard = Callable[[str, str], str | None]
@@ -100,6 +109,16 @@ class Plan:
     content: bytes = b""
 
 
+def identifiers_hash(secret: bytes, identifiers: Iterable[Identifier]) -> bytes:
+    """Return the hash by which a row without a reference is recognised."""
+    return _hash(secret, sorted(set(identifiers)))
+
+
+def _hash(secret: bytes, value: object) -> bytes:
+    text = json.dumps(value, sort_keys=True)
+    return hmac.digest(secret, text.encode(), "sha256")
+
+
 class Planner:
     """Decides about the rows of one run over a file, in their order.
 
@@ -153,13 +172,13 @@ class Planner:
         return self._hash(["unusable", row.cells])
 
     def _hash(self, value: object) -> bytes:
-        text = json.dumps(value, sort_keys=True)
-        return hmac.digest(self._ledger.secret, text.encode(), "sha256")
+        return _hash(self._ledger.secret, value)
 
     def _decide(self, row: Row) -> Plan:
         plan = Plan(row, Verdict.REJECTED)
         if row.identifiers:
-            plan.identifiers = self._hash(sorted(set(row.identifiers)))
+            secret = self._ledger.secret
+            plan.identifiers = identifiers_hash(secret, row.identifiers)
         try:
             plan.known = self._find(row, plan.identifiers)
             if row.problem:

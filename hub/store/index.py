@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from hub.indicators import Listed, Outlook, Reported
 from hub.model import EntryName, parse_time
-from hub.store.index_port import IndexEntry, index_behind
+from hub.store.index_port import Filed, IndexEntry, index_behind
 from hub.store.session import Session
 from keys.encoding import from_base64, from_checked_base64
 from schemas.plain import PlainReport
@@ -76,6 +76,19 @@ _DISPUTES = """SELECT f.name, d.entry FROM disputes d JOIN feeds f ON f.id = d.f
     WHERE d.on_feed = ? AND d.on_entry = ? AND d.ended IS NULL
         AND NOT EXISTS (SELECT 1 FROM erasures e
             WHERE e.feed = d.feed AND e.entry = d.entry AND NOT e.voided)"""
+
+
+_FILED = """SELECT r.entry, r.token, r."case" FROM reports r
+    WHERE r.feed = ?1 AND %s AND NOT EXISTS (
+        SELECT 1 FROM erasures e
+        WHERE e.feed = r.feed AND e.entry = r.entry AND NOT e.voided)
+    ORDER BY r.entry"""
+_IN_CASE = (
+    _FILED
+    % """r."case" = ?2 AND r.entry IN (
+        SELECT entry FROM report_cases WHERE feed = ?1 AND start = substr(?2, 1, 8))"""
+)
+_PAGE = _FILED % "r.entry >= ?2" + " LIMIT ?3"
 
 
 class _Found(NamedTuple):
@@ -278,6 +291,26 @@ class SqliteIndex:
             Reported(EntryName(feed, row.entry), row.valid_until, ends[row.entry])
             for row in rows
         ]
+
+    def reports_in(self, feed: str, case: str) -> list[Filed]:
+        """Return every report of a case, oldest first."""
+        return self._filed(feed, _IN_CASE, case)
+
+    def page(self, feed: str, start: int, limit: int) -> list[Filed]:
+        """Return the next reports of a feed, at ``start`` or above, by their place."""
+        return self._filed(feed, _PAGE, start, limit)
+
+    def _filed(self, feed: str, query: str, *values: object) -> list[Filed]:
+        self._check()
+        rows = self._session.rows(query, (self._session.feed(feed), *values))
+        return [Filed(EntryName(feed, e), token, case) for e, token, case in rows]
+
+    def disputes_of(self, name: EntryName) -> list[EntryName]:
+        """Return the disputes that name an entry and stand, by their writers."""
+        self._check()
+        place = (self._session.feed(name.feed), name.index)
+        rows = self._session.rows(_DISPUTES, place)
+        return sorted(EntryName(feed, entry) for feed, entry in rows)
 
     def all_active(self, outlook: Outlook) -> dict[bytes, list[Listed]]:
         """Return every active report by token; for audits and tests."""

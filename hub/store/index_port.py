@@ -8,6 +8,7 @@ seller for clean whose report just came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from hub.errors import UnavailableError
@@ -15,10 +16,19 @@ from hub.indicators import Listed, Outlook, Reported
 from hub.model import EntryName
 from schemas.plain import PlainReport
 
-__all__ = ["Index", "IndexEntry", "index_behind"]
+__all__ = ["Filed", "Index", "IndexEntry", "index_behind"]
 
 IndexEntry = tuple[int, PlainReport | Mapping[str, Any]]
 """The index of an entry, and the entry as read from its line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """Where a report stands: its entry, and what it is about."""
+
+    name: EntryName
+    token: bytes
+    case: str
 
 
 class Index(Protocol):
@@ -74,6 +84,32 @@ class Index(Protocol):
         """Return every report of a member on a token, oldest first.
 
         Those that were withdrawn too, and none under a standing erasure.
+
+        Raises:
+            UnavailableError: A head is ahead of the index (code ``index-behind``).
+        """
+        ...
+
+    def reports_in(self, feed: str, case: str) -> list[Filed]:
+        """Return every report of a case, oldest first, as :meth:`reports_of` does.
+
+        Raises:
+            UnavailableError: A head is ahead of the index (code ``index-behind``).
+        """
+        ...
+
+    def page(self, feed: str, start: int, limit: int) -> list[Filed]:
+        """Return the next reports of a feed, at ``start`` or above, by their place.
+
+        Withdrawn ones too, and none under a standing erasure.
+
+        Raises:
+            UnavailableError: A head is ahead of the index (code ``index-behind``).
+        """
+        ...
+
+    def disputes_of(self, name: EntryName) -> list[EntryName]:
+        """Return the disputes that name an entry and stand, by their writers.
 
         Raises:
             UnavailableError: A head is ahead of the index (code ``index-behind``).

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hub.indicators import Listed, Outlook, Reported, derive, follow
 from hub.model import EntryName, parse_time
-from hub.store.index_port import IndexEntry, index_behind
+from hub.store.index_port import Filed, IndexEntry, index_behind
 from keys.encoding import from_base64, to_base64
 from schemas.plain import PlainReport
 
@@ -88,6 +89,36 @@ class MemoryIndex:
             if row.entry.get("token") == to_base64(token)
             and row.entry["kind"] == "report"
         ]
+
+    def reports_in(self, feed: str, case: str) -> list[Filed]:
+        """Return every report of a case, oldest first."""
+        return [filed for filed in self._filed(feed) if filed.case == case]
+
+    def page(self, feed: str, start: int, limit: int) -> list[Filed]:
+        """Return the next reports of a feed, at ``start`` or above, by their place."""
+        left = (filed for filed in self._filed(feed) if filed.name.index >= start)
+        return list(islice(left, limit))
+
+    def _filed(self, feed: str) -> list[Filed]:
+        self._check()
+        return [
+            Filed(row.name, from_base64(row.entry["token"]), row.entry["case"])
+            for row in follow(feed, self._feeds.get(feed, ()), self._view.erased())
+            if row.entry["kind"] == "report"
+        ]
+
+    def disputes_of(self, name: EntryName) -> list[EntryName]:
+        """Return the disputes that name an entry and stand, by their writers."""
+        self._check()
+        wanted = {"feed": name.feed, "entry": name.index}
+        return sorted(
+            row.name
+            for feed, entries in self._feeds.items()
+            for row in follow(feed, entries, self._view.erased())
+            if row.entry["kind"] == "dispute"
+            and row.ended is None
+            and wanted.items() <= row.entry["report"].items()
+        )
 
     def silence(self, suspended: Mapping[EntryName, int], gone: Iterable[str]) -> None:
         """Keep nothing: there are no views, and every question brings its outlook."""
