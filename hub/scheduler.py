@@ -92,6 +92,8 @@ class Worker:
     def __init__(self, hub: Hub, jobs: list[Job]):
         self._hub = hub
         self._failures = dict.fromkeys((job.name for job in jobs), 0)
+        self._idle = threading.Condition()
+        self._under_way, self._stopping = 0, False
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             # Every peer of a large alliance may be slow at the same time.
@@ -135,9 +137,26 @@ class Worker:
 
     def stop(self) -> None:
         """Start no more runs, and wait for the end of those that are under way."""
-        self._scheduler.shutdown(wait=True)
+        with self._idle:
+            self._stopping = True
+            # The scheduler itself would wait with its lock held, which a job needs
+            # that looks at its jobs.
+            self._idle.wait_for(lambda: self._under_way == 0)
+        self._scheduler.shutdown(wait=False)
 
     def _run(self, job: Job) -> None:
+        with self._idle:
+            if self._stopping:
+                return
+            self._under_way += 1
+        try:
+            self._run_once(job)
+        finally:
+            with self._idle:
+                self._under_way -= 1
+                self._idle.notify_all()
+
+    def _run_once(self, job: Job) -> None:
         try:
             with leased(self._hub, job.name):
                 job.run()
@@ -151,7 +170,7 @@ class Worker:
 
     def _retry(self, job: Job) -> None:
         """Run a job again before its next turn, unless that comes sooner."""
-        pause = FIRST_PAUSE << min(self._failures[job.name], 20)
+        pause = pause_of(self._failures[job.name])
         self._failures[job.name] += 1
         again = datetime.now(UTC) + timedelta(seconds=pause)  # noqa: TID251 - As above.
         planned: Any = self._scheduler.get_job(job.name)
@@ -159,13 +178,27 @@ class Worker:
             planned.modify(next_run_time=again)
 
 
+def pause_of(failures: int) -> float:
+    """Return the seconds before the next try of a job that failed so often before."""
+    return FIRST_PAUSE << min(failures, 20)
+
+
 def tidy(hub: Hub) -> Job:
-    """Return the job that deletes what is to be deleted."""
+    """Return the job that deletes what is to be deleted.
+
+    Erased lines after their delay, the log of reads after its time, spent nonces.
+    """
+    days = hub.config["server"]["keep_reads_days"]
 
     def run() -> None:
         now = hub.clock.now()
         count = delete_due(hub.store, now)
         if count:
             log.info("deleted %d erased lines", count)
+        with hub.store.write() as tx:
+            tx.node.forget_nonces(now)
+            reads = tx.node.forget_reads(now - 86400 * days)
+        if reads:
+            log.info("forgot %d reads", reads)
 
     return Job("tidy", run, TIDY_MINUTES)

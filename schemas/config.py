@@ -127,6 +127,7 @@ class Server(StrictSchema):
     rate_per_minute = _number(6000, 0, 1_000_000)
     publish_per_minute = _number(1200, 0, 1_000_000)
     public_log = _Flag(load_default=True)
+    keep_reads_days = _number(90, 1, 3650)
     tls_cert = _text()
     tls_key = _text()
 
@@ -150,6 +151,9 @@ class Worker(StrictSchema):
     pull_minutes = _number(15, 1, 7 * 24 * 60)
     jitter_seconds = _number(60, 0, 3600)
     scrub_hours = _number(168, 0, 24 * 366)
+    # Warnings; 0 gives none.
+    expiring_days = _number(14, 0, 365)
+    stale_hours = _number(24, 0, 365 * 24)
 
 
 class Federation(StrictSchema):

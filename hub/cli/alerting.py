@@ -14,6 +14,7 @@ from hub.screening import refs_of
 from hub.store.ledger import Ledger
 from hub.store.locks import turn
 from hub.store.watching import Watching
+from hub.warning import stale_feeds
 from hub.watching import active_keys, news
 from hub.wiring import Hub
 
@@ -53,6 +54,13 @@ class Desk:
             ways=self.names,
             refs=refs_of(self.ledger, hub.name),
         )
+
+    def note_warnings(self) -> None:
+        """Note which feeds went stale."""
+        hub, settings = self.hub, self.hub.config["worker"]
+        now, hours = hub.clock.now(), settings["stale_hours"]
+        stale = stale_feeds(hub.store, now, hours) if hours else {}
+        self.watching.warn("stale", stale, self.names, now)
 
     def outdated(self) -> str:
         """Return what to say of sellers that must be added again, or nothing."""
@@ -126,4 +134,13 @@ _WHY = {
     "suspended": "was suspended by the officers",
     "expired": "expired",
 }
-_SENTENCES = {"listed": _listed, "ended": _ended}
+
+
+def _stale(alert: Alert) -> str:
+    return (
+        f"STALE {alert['feed']}: nothing was pulled of it since {alert['since']}; look "
+        "at the errors of `hub pull`"
+    )
+
+
+_SENTENCES = {"listed": _listed, "ended": _ended, "stale": _stale}

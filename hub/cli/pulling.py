@@ -13,6 +13,7 @@ from hub.delivery import Undelivered
 from hub.errors import HubError, MisbehaviourError, UnavailableError
 from hub.indexing import catch_up
 from hub.sync import Pulled
+from hub.warning import note_pulled
 from hub.wiring import Hub
 
 __all__ = ["COMMANDS", "pull_once", "worst"]
@@ -22,10 +23,23 @@ def _silent(_feed: str, _done: int, _size: int) -> None:
     return None
 
 
-def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> Pulled:
+def _say(text: str) -> None:
+    click.echo(f"hub: {text}", err=True)
+
+
+def pull_once(
+    hub: Hub,
+    progress: Callable[[str, int, int], None] = _silent,
+    tell: Callable[[str], None] = _say,
+) -> Pulled:
     """Pull from the first configured hub that answers; bring the index up to it.
 
     What one hub brought before it broke off is kept, and the next one goes on there.
+
+    Args:
+        hub: The folder's hub.
+        progress: Is told (feed, entries so far, entries in all).
+        tell: Is told which hub does not answer when there is another one.
 
     Raises:
         UnavailableError: None of them answers.
@@ -38,13 +52,14 @@ def pull_once(hub: Hub, progress: Callable[[str, int, int], None] = _silent) -> 
         except UnavailableError as error:
             if place == len(hubs) and not total.problems:
                 raise
-            click.echo(f"hub: {error}", err=True)
+            tell(str(error))
             continue
         total.add(found)
         total.feeds, total.problems = _joined(total.feeds), found.problems
         if not any(isinstance(p, UnavailableError) for p in found.problems.values()):
             break
     catch_up(hub.store, hub.registry.directory)
+    note_pulled(hub.store, total.problems, hub.clock.now())
     return total
 
 

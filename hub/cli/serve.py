@@ -5,12 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import click
 
+from hub.cli.beside import run_beside
 from hub.cli.common import hub_of
 from hub.errors import ConfigError, HubError
 from hub.federation import Federation
@@ -41,8 +43,9 @@ def _url_of(settings: dict[str, Any]) -> str:
 
 @click.command()
 @click.option("--behind-proxy", is_flag=True, help="A proxy buffers slow clients.")
+@click.option("--with-worker", is_flag=True, help="Run `hub worker` beside it.")
 @click.pass_context
-def serve(context: click.Context, behind_proxy: bool) -> None:
+def serve(context: click.Context, behind_proxy: bool, with_worker: bool) -> None:
     """Serve this node over HTTP until it is stopped."""
     from hub.api.context import Serving
     from hub.app import create_app
@@ -70,13 +73,19 @@ def serve(context: click.Context, behind_proxy: bool) -> None:
         hub.federation() if hub.key_path("witness").exists() else None,
     )
     log.info("serving", extra={"url": serving.public_url, "node": hub.name})
-    if serving.federation is None:
-        run(create_app(serving), settings)
-        return
-    serving.federation.gate.begin()
-    serving.federation.follow_homes()
-    begin = partial(_catch_up, hub, serving.federation)
-    run(create_app(serving), settings, begin)
+    begins: list[Callable[[], None]] = []
+    if serving.federation is not None:
+        serving.federation.gate.begin()
+        serving.federation.follow_homes()
+        begins.append(partial(_catch_up, hub, serving.federation))
+    if with_worker:
+        begins.append(partial(run_beside, hub.folder))
+    run(create_app(serving), settings, partial(_call_each, begins))
+
+
+def _call_each(begins: list[Callable[[], None]]) -> None:
+    for begin in begins:
+        begin()
 
 
 def _catch_up(hub: Hub, federation: Federation) -> None:

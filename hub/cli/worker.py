@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sys
 import threading
 from functools import partial
 
@@ -14,7 +15,7 @@ from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import hub_of
 from hub.cli.pulling import pull_once, worst
 from hub.cli.scrub import peers_of
-from hub.errors import HubError, UnavailableError
+from hub.errors import ConflictError, HubError, UnavailableError
 from hub.logs import configure_logs
 from hub.peering import alarms, visit
 from hub.scheduler import Job, Worker, leased, tidy
@@ -28,20 +29,23 @@ log = logging.getLogger("hub.worker")
 
 @click.command()
 @click.option("--once", is_flag=True, help="Do everything once, then end.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End with standard input.")
 @click.pass_context
-def worker(context: click.Context, once: bool) -> None:
+def worker(context: click.Context, once: bool, until_eof: bool) -> None:
     """Pull on a schedule and alert, until stopped."""
     hub = hub_of(context)
     configure_logs()
     jobs = _jobs(hub, as_json=context.obj["json"])
     if once:
-        for job in jobs:
-            with leased(hub, job.name):
-                job.run()
+        _run_once(hub, jobs)
         return
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    if until_eof:
+        # Whoever started this process holds the other end; the system closes it
+        # however that one ends.
+        threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     running = Worker(hub, jobs)
     if hub.role == "node":
         running.add(Job("peers", lambda: _keep_peers(hub, running), 1))
@@ -50,6 +54,28 @@ def worker(context: click.Context, once: bool) -> None:
     log.info("stopping")
     running.stop()
     hub.close()
+
+
+def _run_once(hub: Hub, jobs: list[Job]) -> None:
+    """Run each job but the long scrub, which a timer would start far too often.
+
+    Raises:
+        HubError: One failed; those before it are done.
+    """
+    for job in jobs:
+        if job.name == "scrub":
+            continue
+        try:
+            with leased(hub, job.name):
+                job.run()
+        except ConflictError:
+            log.info("%s: another worker is at it", job.name)
+
+
+def _wait_for_eof(stop: threading.Event) -> None:
+    while sys.stdin.buffer.read(1024):
+        pass
+    stop.set()
 
 
 def _jobs(hub: Hub, *, as_json: bool) -> list[Job]:
@@ -125,7 +151,7 @@ def _pull(hub: Hub, *, as_json: bool) -> None:
     try:
         desk = Desk(hub, ledger)
         try:
-            found = pull_once(hub)
+            found = pull_once(hub, tell=log.warning)
         finally:
             # What was alerted before and did not arrive is tried again even when no
             # hub answers, and reports end with time alone.
@@ -144,6 +170,7 @@ def _pull(hub: Hub, *, as_json: bool) -> None:
 
 def _alert(desk: Desk, *, as_json: bool) -> Exception | None:
     desk.note_news()
+    desk.note_warnings()
     with desk.delivering() as (alerts, failed):
         for alert in alerts:
             click.echo(json.dumps(alert) if as_json else sentence(alert))

@@ -25,9 +25,8 @@ class MemoryNodeState:
         Raises:
             RefusedError: Spent before (code ``replayed-nonce``).
         """
+        self.forget_nonces(now)
         nonces = self._session.own_node().nonces
-        for spent in [spent for spent, until in nonces.items() if until < now]:
-            del nonces[spent]
         if (key, nonce) in nonces:
             raise RefusedError(
                 "This signed request was already used.",
@@ -35,6 +34,14 @@ class MemoryNodeState:
                 advice="Sign each request anew, with a fresh nonce.",
             )
         nonces[key, nonce] = expires
+
+    def forget_nonces(self, now: int) -> int:
+        """Drop the nonces that expired and return how many there were."""
+        nonces = self._session.own_node().nonces
+        expired = [spent for spent, until in nonces.items() if until < now]
+        for spent in expired:
+            del nonces[spent]
+        return len(expired)
 
     def charge(
         self,

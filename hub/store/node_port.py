@@ -21,6 +21,13 @@ class NodeState(Protocol):
         """
         ...
 
+    def forget_nonces(self, now: int) -> int:
+        """Drop the nonces that expired and return how many there were.
+
+        What has expired is refused for its age, so its nonce need not be known.
+        """
+        ...
+
     def charge(
         self,
         member: str,

@@ -24,8 +24,7 @@ class SqliteNodeState:
         Raises:
             RefusedError: Spent before (code ``replayed-nonce``).
         """
-        # What has expired is refused for its age, so its nonce need not be known.
-        self._session.run("DELETE FROM nonces WHERE expires < ?", (now,))
+        self.forget_nonces(now)
         added = self._session.run(
             "INSERT INTO nonces (key, nonce, expires) VALUES (?, ?, ?)"
             " ON CONFLICT DO NOTHING",
@@ -37,6 +36,10 @@ class SqliteNodeState:
                 code="replayed-nonce",
                 advice="Sign each request anew, with a fresh nonce.",
             )
+
+    def forget_nonces(self, now: int) -> int:
+        """Drop the nonces that expired and return how many there were."""
+        return self._session.run("DELETE FROM nonces WHERE expires < ?", (now,))
 
     def charge(
         self,

@@ -21,6 +21,17 @@ def test_a_nonce_is_spent_once(store: Store) -> None:
         tx.node.use_nonce("a", "n", expires=600, now=301)
 
 
+def test_expired_nonces_are_forgotten(store: Store) -> None:
+    """Those that may still come again are kept."""
+    with store.write() as tx:
+        tx.node.use_nonce("a", "old", expires=300, now=10)
+        tx.node.use_nonce("a", "new", expires=301, now=10)
+        assert tx.node.forget_nonces(now=301) == 1
+        assert tx.node.forget_nonces(now=301) == 0
+        with pytest.raises(RefusedError):
+            tx.node.use_nonce("a", "new", expires=301, now=301)
+
+
 def charge(
     tx: Transaction, count: int, now: int = NOON, body: bytes = b"", limit: int = 100
 ) -> int:
