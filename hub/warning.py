@@ -6,10 +6,13 @@ import secrets
 from collections.abc import Collection
 from typing import Any
 
+from hub.indexing import Current, caught_up, outlook_of
 from hub.model import render_time
+from hub.screening import Refs, describe
+from hub.standing import active_reports
 from hub.store.base import Store
 
-__all__ = ["note_pulled", "stale_feeds"]
+__all__ = ["expiring_reports", "note_pulled", "stale_feeds"]
 
 Alert = dict[str, Any]
 _PULLED = "pulled"
@@ -37,13 +40,40 @@ def stale_feeds(store: Store, now: int, hours: int) -> dict[str, Alert]:
     with store.read() as tx:
         pulled = tx.node.get_sync(_PULLED)
     return {
-        feed: {
-            "alert": "stale",
-            "feed": feed,
-            "since": render_time(int(at)),
-            "id": secrets.token_hex(16),
-            "at": render_time(now),
-        }
+        feed: _alert("stale", now, feed=feed, since=render_time(int(at)))
         for feed, at in sorted(pulled.items())
         if int(at) <= now - hours * 3600
     }
+
+
+def expiring_reports(
+    store: Store, current: Current, member: str, now: int, days: int, refs: Refs
+) -> dict[str, Alert]:
+    """Return the alert for each own report that ends within so many days.
+
+    Args:
+        store: The mirror.
+        current: Returns the directory as of a transaction.
+        member: Whose reports.
+        now: The time.
+        days: How soon.
+        refs: Own references.
+    """
+    with caught_up(store, current) as tx:
+        outlook = outlook_of(current(tx), now)
+        return {
+            str(filed.name): _alert(
+                "expiring",
+                now,
+                ref=refs(filed.name),
+                case=filed.case,
+                report=describe(listed, refs),
+            )
+            for filed, listed in active_reports(tx, outlook, [member])
+            if listed.valid_until <= now + days * 86400
+        }
+
+
+def _alert(kind: str, now: int, **more: Any) -> Alert:
+    named = {"id": secrets.token_hex(16), "at": render_time(now)}
+    return {"alert": kind, **more, **named}

@@ -14,7 +14,7 @@ from hub.screening import refs_of
 from hub.store.ledger import Ledger
 from hub.store.locks import turn
 from hub.store.watching import Watching
-from hub.warning import stale_feeds
+from hub.warning import expiring_reports, stale_feeds
 from hub.watching import active_keys, news
 from hub.wiring import Hub
 
@@ -56,11 +56,21 @@ class Desk:
         )
 
     def note_warnings(self) -> None:
-        """Note which feeds went stale."""
+        """Note which feeds went stale, and which own reports end soon."""
         hub, settings = self.hub, self.hub.config["worker"]
         now, hours = hub.clock.now(), settings["stale_hours"]
         stale = stale_feeds(hub.store, now, hours) if hours else {}
         self.watching.warn("stale", stale, self.names, now)
+        if hub.role == "member" and settings["expiring_days"]:
+            expiring = expiring_reports(
+                hub.store,
+                hub.registry.directory,
+                hub.name,
+                now,
+                settings["expiring_days"],
+                refs_of(self.ledger, hub.name),
+            )
+            self.watching.warn("expiring", expiring, self.names, now)
 
     def outdated(self) -> str:
         """Return what to say of sellers that must be added again, or nothing."""
@@ -143,4 +153,18 @@ def _stale(alert: Alert) -> str:
     )
 
 
-_SENTENCES = {"listed": _listed, "ended": _ended, "stale": _stale}
+def _expiring(alert: Alert) -> str:
+    report = alert["report"]
+    ref = f"{alert['ref']}: " if alert["ref"] else ""
+    return (
+        f"EXPIRING {ref}your report {report['entry']} ({report['type']}) ends at "
+        f"{report['valid_until']}; `hub renew {report['entry']}` renews it"
+    )
+
+
+_SENTENCES = {
+    "listed": _listed,
+    "ended": _ended,
+    "stale": _stale,
+    "expiring": _expiring,
+}
