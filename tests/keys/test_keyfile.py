@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keys import keyfile
 from keys.encoding import to_base64
 from keys.errors import KeyFileError
-from keys.keyfile import read_key, write_key
+from keys.keyfile import KeyFacts, inspect_key, read_key, write_key
 
 SECRET = bytes(range(32))
 HEAD = "alliance-hub key v1\ned25519\n"
@@ -325,3 +325,26 @@ def test_hostile_files_only_raise_key_file_errors(tmp_path_factory, raw):
     path.chmod(0o600)
     with pytest.raises(KeyFileError):
         read_key(path, kind="ed25519", passphrase="x")
+
+
+def test_a_file_says_of_itself_without_being_opened(tmp_path):
+    """Kind, whether it is sealed, and its mode; the secret is not needed."""
+    plain, sealed = tmp_path / "plain.key", tmp_path / "sealed.key"
+    write_key(plain, bytes(32), kind="voprf")
+    write_key(sealed, bytes(32), kind="ed25519", passphrase="secret")
+    assert inspect_key(plain) == KeyFacts("voprf", sealed=False, mode=0o600)
+    assert inspect_key(sealed) == KeyFacts("ed25519", sealed=True, mode=0o600)
+    plain.chmod(0o644)
+    assert inspect_key(plain).mode == 0o644
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "alliance-hub key v1\nvoprf\nplain AA==", "\xe4"]
+)
+def test_what_is_no_key_file_says_nothing(tmp_path, text):
+    path = tmp_path / "a.key"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(KeyFileError):
+        inspect_key(path)
+    with pytest.raises(KeyFileError):
+        inspect_key(tmp_path / "none.key")
