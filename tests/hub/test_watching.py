@@ -13,6 +13,7 @@ from hub.store.ledger import Ledger
 from hub.store.sqlite import SqliteStore
 from hub.store.watching import Change, Listing, Watched, Watching
 from hub.watching import active_keys, news, watch
+from keys.voprf import random_scalar
 from tests.world import new_world
 
 FAKE, GOOD = b"f" * 32, b"g" * 32
@@ -281,3 +282,16 @@ def test_a_mirror_that_was_restored_ends_nothing(world, watching, tmp_path):
     world.store.close()
     world.store = newer
     assert alerts(world, watching) == []
+
+
+def test_after_a_new_token_key_the_list_must_be_added_again(world, watching):
+    """The officers retire one key and name the next; then newer reports use that."""
+    watching.add([watched(FAKE, "S1")])
+    world.secrets["open-2"] = random_scalar()
+    world.registry(world.token_key("open-2"))
+    world.registry(world.entry("token-key-retired", key="open-1"))
+    keys = active_keys(world.directory)
+    assert keys == ["open-2", "scarce-1"]
+    assert watching.outdated(keys) == 1
+    # What was reported under the old key still matches.
+    assert [s.outdated for s in watching.sellers(keys)] == [True]
