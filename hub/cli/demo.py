@@ -5,94 +5,33 @@ from __future__ import annotations
 import csv
 import json
 import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import click
 
-from hub.errors import MalformedError, UnavailableError
+from hub.cli.stage import Stage
+from hub.errors import MalformedError
 from hub.interop.tables import Options, read_rows
 
 __all__ = ["COMMANDS"]
 
-MEMBERS = ("maison", "market", "parcel", "pay")
+NODES = ("node1", "node2", "node3")
+HUBS = {
+    "maison": "node1",
+    "market": "node2",
+    "parcel": "node1",
+    "pay": "node3",
+    "auditor1": "node2",
+}
 _SELLERS = (
     ("C-1", "www.fake-bags.example", "boss@fake-bags.example", "+44 20 7946 0018"),
     ("C-2", "cheap-watches.example", "", ""),
     ("C-3", "honest-shop.example", "", "+44 20 7946 0123"),
     ("C-4", "outlet-sneakers.example", "sales@outlet-sneakers.example", ""),
 )
-
-
-class _Stage:
-    """A folder of actors and the commands that they run."""
-
-    def __init__(self, folder: Path, port: int):
-        self.folder, self.url = folder, f"http://127.0.0.1:{port}"
-        self.listen = f"127.0.0.1:{port}"
-
-    def run(
-        self, who: str, *words: str, ok: tuple[int, ...] = (0,), text: str = ""
-    ) -> list[dict[str, Any]]:
-        """Run a command as somebody; return the JSON objects that it prints."""
-        command = [sys.executable, "-m", "hub", "--dir", str(self.folder / who)]
-        done = subprocess.run(  # noqa: S603 - Our own command line.
-            [*command, "--json", *words],
-            input=text,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=3600,
-        )
-        if done.returncode not in ok:
-            raise UnavailableError(
-                f"hub {' '.join(words)} ended with {done.returncode}: {done.stderr}"
-            )
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    @contextmanager
-    def serving(self) -> Iterator[None]:
-        """Run the node until the block ends."""
-        log = (self.folder / "node.log").open("w")
-        command = [sys.executable, "-m", "hub", "--dir", str(self.folder / "node")]
-        server = subprocess.Popen(  # noqa: S603 - Our own command line.
-            [*command, "serve"], stdout=log, stderr=log
-        )
-        try:
-            self._await(server)
-            yield
-        finally:
-            server.terminate()
-            server.wait(20)
-            log.close()
-
-    def _await(self, server: subprocess.Popen[bytes]) -> None:
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"{self.url}/readyz", timeout=2).close()  # noqa: S310 - Our own loopback address.
-            except OSError:
-                time.sleep(0.1)
-            else:
-                return
-            if server.poll() is not None:
-                break
-        log = (self.folder / "node.log").read_text()
-        raise UnavailableError(f"the node did not start: {log[-2000:]}")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @click.command("demo")
@@ -106,31 +45,60 @@ def demo(source: Path | None) -> None:
     """Tell the whole story on this machine: publish, pull, alert, withdraw, audit."""
     os.environ.pop("HUB_DIR", None)
     with tempfile.TemporaryDirectory(prefix="alliance-hub-") as name:
-        stage = _Stage(Path(name), _free_port())
-        _found(stage)
-        with stage.serving():
+        stage = Stage(Path(name), NODES)
+        try:
+            _found(stage)
             _admit(stage)
             _story(stage, source)
+            _federation(stage)
+        finally:
+            stage.stop_all()
     click.echo("Everything above ran in a folder that is gone now.")
 
 
-def _found(stage: _Stage) -> None:
+def _found(stage: Stage) -> None:
     words = ("--alliance", "alliance.example", "--node", "node1")
-    stage.run("node", "init", *words, "--listen", stage.listen)
-    click.echo(f"1. A node serves alliance.example at {stage.url}")
+    stage.run("node1", "init", *words, "--listen", stage.listen("node1"))
+    stage.start("node1")
+    for node in NODES[1:]:
+        who = ("--pin", stage.pin, "--as", "node", "--name", node)
+        place = ("--listen", stage.listen(node), "--url", stage.url(node))
+        stage.run(node, "join", stage.url("node1"), *who, *place)
+        request = str(stage.folder / node / "request.json")
+        stage.run("node1", "node", "add", request)
+    stage.run("node1", "policy", "--quorum", "1")
+    for node in NODES[1:]:
+        stage.start(node)
+    for node in NODES:
+        stage.run(node, "sync")
+    click.echo(
+        f"1. Three nodes serve alliance.example: "
+        f"{', '.join(stage.url(node) for node in NODES)}"
+    )
 
 
-def _admit(stage: _Stage) -> None:
-    pin = str(stage.folder / "node" / "pin.json")
-    for name in (*MEMBERS, "auditor1"):
-        role = "member" if name in MEMBERS else "auditor"
-        stage.run(name, "join", stage.url, "--pin", pin, "--as", role, "--name", name)
+def _admit(stage: Stage) -> None:
+    for name, node in HUBS.items():
+        role = "auditor" if name == "auditor1" else "member"
+        stage.run(
+            name,
+            "join",
+            stage.url(node),
+            "--pin",
+            stage.pin,
+            "--as",
+            role,
+            "--name",
+            name,
+        )
         request = str(stage.folder / name / "request.json")
-        stage.run("node", role, "add", request)
-    click.echo(f"2. Admitted: {', '.join(MEMBERS)} and the auditor auditor1")
+        stage.run("node1", role, "add", request)
+    stage.run("node1", "home", "move", "pay", "--to", "node3")
+    members = ", ".join(n for n in HUBS if n != "auditor1")
+    click.echo(f"2. Admitted: {members} and the auditor auditor1")
 
 
-def _files(stage: _Stage, source: Path | None) -> tuple[Path, Path]:
+def _files(stage: Stage, source: Path | None) -> tuple[Path, Path]:
     """Return the list to publish and the sellers of the other company."""
     cases = stage.folder / "cases.csv"
     if source is None:
@@ -151,7 +119,7 @@ def _files(stage: _Stage, source: Path | None) -> tuple[Path, Path]:
     return cases, sellers
 
 
-def _story(stage: _Stage, source: Path | None) -> None:
+def _story(stage: Stage, source: Path | None) -> None:
     cases, sellers = _files(stage, source)
     stage.run("market", "pull")
     stage.run("market", "watch", "add", str(sellers), "--ref", "seller")
@@ -204,7 +172,7 @@ def _story(stage: _Stage, source: Path | None) -> None:
     )
 
 
-def _screen(stage: _Stage, sellers: Path, title: str) -> None:
+def _screen(stage: Stage, sellers: Path, title: str) -> None:
     words = ("screen", str(sellers), "--ref", "seller")
     results = stage.run("market", *words, ok=(0, 3))
     hits = [r for r in results if r["match"]]
@@ -212,15 +180,56 @@ def _screen(stage: _Stage, sellers: Path, title: str) -> None:
     click.echo(f"{title}: {len(hits)} of {len(results)} match ({names or 'none'})")
 
 
-def _prove(stage: _Stage, entry: str) -> None:
+def _prove(stage: Stage, entry: str) -> None:
     stage.run("maison", "pull")
     out = stage.folder / "entry.proof"
     stage.run("maison", "proof", entry, "--out", str(out))
-    pin = str(stage.folder / "node" / "pin.json")
-    found = stage.run("auditor1", "verify", str(out), "--pin", pin)[0]
+    found = stage.run("auditor1", "verify", str(out), "--pin", stage.pin)[0]
     click.echo(
         f"9. A proof file of {entry} verifies offline: signed by {found['signed_by']}"
     )
+
+
+def _federation(stage: Stage) -> None:
+    """Tell what the other nodes are for: one lies, and one loses its disk."""
+    old = stage.folder / "node2-old.db"
+    stage.run("node2", "backup", str(old))
+    cases = stage.folder / "pay.csv"
+    cases.write_text("domain\nfake-payments.example\n")
+    receipt = stage.run("pay", "publish", str(cases))[0]["receipt"]
+    click.echo(
+        f"13. pay published at node3, and the quorum vouches for its {receipt['size']} "
+        "entries"
+    )
+    with stage.lying("node3", "pay"):
+        stage.run("node2", "sync", "node3", ok=(1,))
+    stage.run("node1", "sync", "node2", ok=(0, 1, 5))
+    alarms = stage.run("node1", "peers", ok=(1,))[0]["alarms"]
+    facts = sum(alarm.startswith("evidence: fork/pay/") for alarm in alarms)
+    click.echo(
+        f"14. node3 showed node2 another history of pay: node1 holds {facts} proof of "
+        "it, and pay is frozen"
+    )
+    stage.run("node1", "home", "move", "pay", "--to", "node2")
+    stage.run("node3", "sync", ok=(0, 1, 5))
+    cases.write_text("domain\nfake-payments.example\nfake-loans.example\n")
+    receipt = stage.run("pay", "publish", str(cases))[0]["receipt"]
+    click.echo(
+        f"15. The officers moved pay to node2, where it goes on at {receipt['size']}"
+    )
+    stage.stop("node2")
+    stage.run("node2", "restore", str(old))
+    stage.start("node2")
+    stage.run("node2", "sync")
+    stage.run("pay", "pull")
+    last = stage.run("node2", "peers", ok=(0, 1))[0]["peers"]
+    lag = sum(peer["lag_entries"] for peer in last)
+    click.echo(f"16. node2 was restored from an old copy and healed: it lags by {lag}")
+    stage.run("auditor1", "pull")
+    report = stage.run("auditor1", "audit", ok=(0, 1))[0]
+    total = sum(f["size"] for f in report["feeds"])
+    kinds = ", ".join(f"a {f['kind']} of {f['feed']}" for f in report["findings"])
+    click.echo(f"17. auditor1 verified {total} entries again and finds: {kinds}")
 
 
 COMMANDS = (demo,)
