@@ -14,7 +14,7 @@ from hub.config import load_config
 from hub.marks import Marks
 from hub.restoring import Restored, restore
 from hub.store.locks import claim_alone, hold_server_lock, release_server_lock
-from hub.store.opening import migrate
+from hub.store.opening import keep_copy, migrate
 from hub.wiring import read_pin
 
 __all__ = ["COMMANDS"]
@@ -93,10 +93,17 @@ def migrate_command(context: click.Context, dry_run: bool) -> None:
     """Bring the database of an older hub up to date, while the node is stopped."""
     folder = folder_of(context)
     with _alone(folder / load_config(folder)["storage"]["path"]) as database:
-        steps = migrate(database, dry_run=dry_run)
+        steps, kept = migrate(database, dry_run=True), None
+        if steps and not dry_run:
+            kept = keep_copy(database)
+            # If we crash here, then the copy stays and nothing else has happened.
+            migrate(database)
     verb = "Would apply" if dry_run else "Applied"
     text = [f"{verb} {step}." for step in steps] or ["The database is up to date."]
-    emit(context, {"migrations": steps, "applied": not dry_run}, text)
+    if kept:
+        text.append(f"What it was is kept as {kept}: delete it when all is well.")
+    body = {"migrations": steps, "applied": not dry_run}
+    emit(context, {**body, "kept": str(kept) if kept else None}, text)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ __all__ = [
     "connect",
     "copy_of",
     "copy_to",
+    "keep_copy",
     "migrate",
     "prepare",
     "put_in_place",
@@ -118,6 +119,21 @@ def migrate(path: Path, *, dry_run: bool = False) -> list[str]:
         if pending and not dry_run:
             _fill(connection)
     return pending
+
+
+def keep_copy(path: Path) -> Path:
+    """Copy a database of any version of ours to a new file beside it; return that.
+
+    Raises:
+        ConfigError: It is missing or foreign.
+        UnavailableError: The disk is full, or the file is damaged.
+    """
+    with closing(connect(path)) as connection:
+        name = f"{path.name}.version-{_check_ours(connection, path)}"
+        others = (path.with_name(f"{name}.{number}") for number in range(2, 1000))
+        target = next(p for p in (path.with_name(name), *others) if not p.exists())
+        copy_to(connection, target)
+    return target
 
 
 def check_integrity(connection: sqlite3.Connection) -> None:
@@ -315,5 +331,5 @@ def _check_version(version: int, path: Path) -> None:
         raise ConfigError(
             f"{path} was written by an older hub (version {version} of {known}).",
             code="older-database",
-            advice="Back it up, then run `hub migrate`.",
+            advice="Run `hub migrate`, which keeps a copy of it.",
         )
