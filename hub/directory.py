@@ -366,7 +366,7 @@ def _home(state: Directory, entry: Entry) -> Directory:
     # from them.
     if public in {h.public for h in before}:
         raise _refuse(f"{feed} had that log key before; its home needs a new one")
-    home = Home(feed, entry["node"], public, size, root)
+    home = Home(feed, entry["node"], public, size, root, state.size - 1)
     return replace(state, homes={**state.homes, feed: (*before, home)})
 
 

@@ -34,6 +34,7 @@ from schemas.base import SchemaError, load_json
 __all__ = [
     "ERASABLE",
     "check_order",
+    "is_cut_off",
     "is_erasable",
     "record_orders",
     "settle_arrivals",
@@ -130,17 +131,39 @@ def _bad_order(where: str, by: str, feed: str, indices: Sequence[int]) -> Findin
     return Finding("bad-erasure", where, by, detail)
 
 
+def is_cut_off(directory: Directory, feed: str, index: int, by: EntryName) -> bool:
+    """Tell whether officers ordered a line erased and set it aside afterwards.
+
+    What stands at that index now was published later, and nobody ordered it erased.
+    """
+    return by.feed == REGISTRY != feed and any(
+        home.since > by.index and home.size <= index
+        for home in directory.homes.get(feed, ())
+    )
+
+
 def settle_arrivals(
-    tx: Transaction, feed: str, first: int, lines: Sequence[bytes | None]
+    tx: Transaction,
+    directory: Directory,
+    feed: str,
+    first: int,
+    lines: Sequence[bytes | None],
 ) -> list[Finding]:
-    """Ignore orders over lines that arrived after them and stay.
+    """Ignore orders over lines that arrived after them and stay, or were not meant.
 
     The registry is pulled first, so its orders are there before the lines they name.
+
+    Returns:
+        A finding for each order over lines that stay.
     """
     bad: dict[str, list[int]] = {}
     for order in tx.erasures.orders(feed, first, first + len(lines)):
         line = lines[order.index - first]
-        if not order.voided and line is not None and not is_erasable(line):
+        if order.voided:
+            continue
+        if is_cut_off(directory, feed, order.index, EntryName.parse(order.by)):
+            tx.erasures.ignore(feed, [order.index], order.by)
+        elif line is not None and not is_erasable(line):
             bad.setdefault(order.by, []).append(order.index)
     found = []
     for by, indices in bad.items():

@@ -139,7 +139,7 @@ def publish(
         numbered = enumerate(entries, batch.first + 1)
         orders = [(i, e) for i, e in numbered if e["kind"] == "erasure"]
         record_orders(tx, batch, orders, now)
-        settle_arrivals(tx, feed, batch.first, lines)
+        settle_arrivals(tx, replay.directory, feed, batch.first, lines)
         if feed == REGISTRY:
             void_closed(tx, replay.directory, replay.after(lines[1:]))
         return receipt

@@ -128,13 +128,17 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The node that signs a feed's checkpoints above ``size``."""
+    """The node that signs a feed's checkpoints above ``size``.
+
+    ``since`` is the registry index that says so.
+    """
 
     feed: str
     node: str
     public: bytes
     size: int
     root: bytes
+    since: int = 0
 
 
 @dataclass(frozen=True, slots=True)

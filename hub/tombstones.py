@@ -219,7 +219,7 @@ def settle(
         mine = [(i, e) for i, e in orders if batch.first < i < batch.end]
         if mine:
             found += record_orders(tx, batch, mine, now)
-    found += settle_arrivals(tx, feed, arrived.first, arrived.lines)
+    found += settle_arrivals(tx, directory, feed, arrived.first, arrived.lines)
     _check_foreseen(tx, arrived, dict(orders))
     _check_claims(tx, directory, arrived)
     return found

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.audit.report import Report
-from hub.erasure import is_erasable, targets_of
+from hub.directory import Directory
+from hub.erasure import is_cut_off, is_erasable, targets_of
 from hub.model import EntryName
 from hub.store.base import Transaction
 from hub.verifier import OpenBatch
@@ -39,6 +40,13 @@ class Orders:
     """All erasure orders that were read, by feed and line."""
 
     named: dict[str, dict[int, list[Order]]] = field(default_factory=dict)
+    directory: Directory | None = None
+    """The registry to its end, once it was read: a feed's home may cut orders off."""
+
+    def _counts(self, order: Order, feed: str, index: int) -> bool:
+        """Tell whether an order has to be judged at all."""
+        cut = self.directory and is_cut_off(self.directory, feed, index, order.by)
+        return not order.void and not cut
 
     def add(self, batch: OpenBatch, index: int, entry: Mapping[str, Any]) -> None:
         """Note the orders of an erasure entry of a verified batch."""
@@ -61,7 +69,7 @@ class Orders:
         for order in self.named.get(feed, {}).get(index, ()):
             if below is not None and order.by.index >= below.get(order.by.feed, 0):
                 continue
-            if not order.void and _is_earlier(order, feed, index):
+            if self._counts(order, feed, index) and _is_earlier(order, feed, index):
                 return order.by
         return None
 
@@ -102,7 +110,7 @@ class Orders:
         report: Report,
     ) -> None:
         for index, orders in sorted(self.named.get(feed, {}).items()):
-            for order in (o for o in orders if not o.void):
+            for order in (o for o in orders if self._counts(o, feed, index)):
                 problem = ""
                 if not _is_earlier(order, feed, index):
                     problem = "is no earlier entry"

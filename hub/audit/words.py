@@ -31,6 +31,11 @@ def limits(report: Report) -> list[str]:
             f"No other node cosigned the heads of {', '.join(bare)}: nothing proves a "
             "time for what stands there."
         )
+    if any(f.get("basis") == "claims" for f in report.feeds):
+        said.append(
+            "Feeds that nobody cosigned are cut by the times that their own entries "
+            "claim, which proves nothing."
+        )
     if not report.nodes:
         said.append(
             "This is one copy. What its source withheld altogether cannot be missed "

@@ -15,7 +15,7 @@ from hub.audit.words import terminal
 from hub.auditing import audit_nodes
 from hub.cli.common import emit, folder_of, hub_of
 from hub.cli.progress import Progress
-from hub.errors import ConfigError
+from hub.errors import ConfigError, MalformedError
 from hub.model import parse_time
 from hub.wiring import Hub
 
@@ -28,7 +28,12 @@ def _moment(text: str | None) -> int | None:
     """Return the second that a time names; a date names its last one."""
     if text is None:
         return None
-    return parse_time(text) + (_DAY - 1 if len(text) == 10 else 0)
+    try:
+        return parse_time(text) + (_DAY - 1 if len(text) == 10 else 0)
+    except MalformedError as error:
+        raise MalformedError(
+            str(error), advice="Write 2026-11-24 or 2026-11-24T08:00:00Z."
+        ) from None
 
 
 @contextmanager

@@ -124,7 +124,8 @@ def _sentences(found: dict[str, Any]) -> list[str]:
     if "identifier" in found:
         identifier = found["identifier"]
         text.append(f"Its token is the {identifier['type']} {identifier['value']}.")
-    text.append("What was said later, a withdrawal or a dispute, is not in this file.")
+    if kind in ("report", "action", "dispute"):
+        text.append("Whether it was withdrawn or disputed later is not in this file.")
     return text
 
 
