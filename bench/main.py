@@ -62,7 +62,7 @@ def main(
                 folder / "feeds", show, entries=entries, runs=runs, clock=clock
             ),
             "network": lambda: network.measure(
-                folder / "network", show, entries=entries, runs=runs
+                folder / "network", show, entries=entries, runs=runs, clock=clock
             ),
             "looking": lambda: looking.measure(
                 folder / "looking",

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
-from bench.table import Figure, Print, median, timed
+from bench.table import Clock, Figure, Print, median, timed
 from bench.trial import Trial, new_trial
 from hub.indexing import catch_up
 from hub.registry import Registry
@@ -21,7 +21,9 @@ __all__ = ["measure"]
 SIZE = 10_000
 
 
-def measure(folder: Path, show: Print, *, entries: int, runs: int) -> None:
+def measure(
+    folder: Path, show: Print, *, entries: int, runs: int, clock: Clock
+) -> None:
     """Measure a node in a process of its own."""
     trial = new_trial(folder)
     bodies = [trial.body(SIZE) for _ in range(runs)]
@@ -32,11 +34,11 @@ def measure(folder: Path, show: Print, *, entries: int, runs: int) -> None:
         show(Figure("publish a batch over HTTP", rate, "entries/s"))
     trial.fill(max(0, entries - SIZE * runs))
     with trial.served():
-        _pull(trial, show, max(entries, SIZE * runs), runs)
+        _pull(trial, show, max(entries, SIZE * runs), runs, clock)
         _idle(trial, show)
 
 
-def _pull(trial: Trial, show: Print, entries: int, runs: int) -> None:
+def _pull(trial: Trial, show: Print, entries: int, runs: int, clock: Clock) -> None:
     reader = trial.hub("reader")
     seconds = []
     for number in range(runs):
@@ -50,7 +52,7 @@ def _pull(trial: Trial, show: Print, entries: int, runs: int) -> None:
                 raise AssertionError("the node serves what it took")
             catch_up(store, registry.directory)
 
-        seconds.append(timed(work))
+        seconds.append(timed(work, clock))
         store.close()
     rate = entries / sorted(seconds)[runs // 2]
     show(Figure("pull over HTTP and index", rate, "entries/s", 50_000))
