@@ -400,6 +400,7 @@ def delete_due(store: Store, now: int) -> int:
     """Delete the lines whose erasure was ordered 72 hours ago; return how many."""
     with store.write() as tx:
         by_feed: dict[str, list[int]] = {}
+        tx.erasures.restart(now)
         for order in tx.erasures.due(now):
             by_feed.setdefault(order.feed, []).append(order.index)
         for feed, named in by_feed.items():

@@ -32,6 +32,8 @@ LEASE = 300
 """Seconds after which the lease of a worker that died is free."""
 FIRST_PAUSE = 30
 TIDY_MINUTES = 10
+CLOCK_SECONDS = 30
+"""How often the worker looks whether the clock was set back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Worker:
                 "misfire_grace_time": None,
             },
         )
+        self._over = threading.Event()
+        self._timekeeper = threading.Thread(target=self._keep_time, daemon=True)
         for job in jobs:
             self.add(job)
 
@@ -134,15 +138,33 @@ class Worker:
     def start(self) -> None:
         """Start; every job runs at once, then on its schedule."""
         self._scheduler.start()
+        self._timekeeper.start()
 
     def stop(self) -> None:
         """Start no more runs, and wait for the end of those that are under way."""
+        self._over.set()
+        self._timekeeper.join()
         with self._idle:
             self._stopping = True
             # The scheduler itself would wait with its lock held, which a job needs
             # that looks at its jobs.
             self._idle.wait_for(lambda: self._under_way == 0)
         self._scheduler.shutdown(wait=False)
+
+    def _keep_time(self) -> None:
+        """Run every job when the clock was set back.
+
+        Their next turns were planned by the old time, and would not come for as long
+        as it was ahead.
+        """
+        before = self._hub.clock.now()
+        while not self._over.wait(CLOCK_SECONDS):
+            now = self._hub.clock.now()
+            if now < before:
+                log.warning("the clock went back by %d seconds or more", before - now)
+                for job in self._scheduler.get_jobs():
+                    job.modify(next_run_time=datetime.now(UTC))  # noqa: TID251 - As above.
+            before = now
 
     def _run(self, job: Job) -> None:
         with self._idle:

@@ -31,6 +31,8 @@ class Alliance:
     folder: Path
     url: str
     server: subprocess.Popen | None = None
+    module: str = "hub"
+    """What ``serve`` runs: the command, or one with something that a test changed."""
 
     def hub(self, who, *words, text="", status=0, environ=None):
         done = subprocess.run(
@@ -49,7 +51,13 @@ class Alliance:
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def serve(self):
-        command = [sys.executable, "-m", "hub", "--dir", str(self.folder / "node")]
+        command = [
+            sys.executable,
+            "-m",
+            self.module,
+            "--dir",
+            str(self.folder / "node"),
+        ]
         with (self.folder / "node.log").open("a") as log:
             self.server = subprocess.Popen(
                 [*command, "serve"],

@@ -303,6 +303,14 @@ class Erasures(Protocol):
         """Return standing orders stored 72 hours ago or earlier, not yet done."""
         ...
 
+    def restart(self, now: int) -> int:
+        """Let orders that seem to be from the future count from now; return how many.
+
+        The clock was ahead when they were stored, and a line that must go would stay
+        for as long as it was wrong.
+        """
+        ...
+
     def mark_deleted(self, feed: str, indices: Sequence[int]) -> None:
         """Note that these lines are gone; belongs in the transaction of ``erase``."""
         ...

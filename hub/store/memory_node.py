@@ -8,7 +8,7 @@ from dataclasses import replace
 from hub.errors import ConflictError, RefusedError
 from hub.store.memory_state import MemorySession
 from hub.store.quota import BUCKET, admit, bucket_of, left
-from hub.store.records import DAY, BearerToken, Limit, ReadRow
+from hub.store.records import DAY, GRACE, MEMORY, BearerToken, Limit, ReadRow
 
 __all__ = ["MemoryNodeState"]
 
@@ -27,7 +27,7 @@ class MemoryNodeState:
         """
         self.forget_nonces(now)
         nonces = self._session.own_node().nonces
-        if (key, nonce) in nonces:
+        if nonces.get((key, nonce), now - 1) >= now:
             raise RefusedError(
                 "This signed request was already used.",
                 code="replayed-nonce",
@@ -36,9 +36,9 @@ class MemoryNodeState:
         nonces[key, nonce] = expires
 
     def forget_nonces(self, now: int) -> int:
-        """Drop the nonces that expired and return how many there were."""
+        """Drop the nonces that expired two hours ago; return how many there were."""
         nonces = self._session.own_node().nonces
-        expired = [spent for spent, until in nonces.items() if until < now]
+        expired = [spent for spent, until in nonces.items() if until < now - GRACE]
         for spent in expired:
             del nonces[spent]
         return len(expired)
@@ -80,7 +80,7 @@ class MemoryNodeState:
         node = self._session.own_node()
         for body in [body for body, at in node.charges.items() if at <= now - DAY]:
             del node.charges[body]
-        oldest = bucket_of(now - 2 * max(widest, DAY))
+        oldest = bucket_of(now - max(widest, DAY) - MEMORY)
         for key in [key for key in node.usage if key[2] < oldest]:
             del node.usage[key]
 
@@ -88,7 +88,8 @@ class MemoryNodeState:
         """Return the elements charged in the last 24 hours, by class."""
         found: dict[str, int] = {}
         for (who, token_class, bucket), count in self._session.node().usage.items():
-            if who == member and (bucket + 1) * BUCKET > now - DAY:
+            recent = (bucket + 1) * BUCKET > now - DAY and bucket * BUCKET <= now + DAY
+            if who == member and recent:
                 found[token_class] = found.get(token_class, 0) + count
         return dict(sorted(found.items()))
 
@@ -175,7 +176,8 @@ class MemoryNodeState:
         """
         leases = self._session.own_node().leases
         holder, expires = leases.get(name, (owner, 0))
-        if holder != owner and expires > now:
+        plausible = now < expires <= now + 2 * (until - now)
+        if holder != owner and plausible:
             raise ConflictError(f"Another worker holds the lease of {name}.")
         leases[name] = (owner, until)
 

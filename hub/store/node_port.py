@@ -16,15 +16,18 @@ class NodeState(Protocol):
     def use_nonce(self, key: str, nonce: str, expires: int, now: int) -> None:
         """Spend a nonce until ``expires``; all workers share the memory of it.
 
+        It is remembered two hours longer, in case the clock is set back.
+
         Raises:
             RefusedError: Spent before (code ``replayed-nonce``).
         """
         ...
 
     def forget_nonces(self, now: int) -> int:
-        """Drop the nonces that expired and return how many there were.
+        """Drop the nonces that expired two hours ago; return how many there were.
 
-        What has expired is refused for its age, so its nonce need not be known.
+        What has expired is refused for its age, so its nonce need not be known, unless
+        the clock is set back.
         """
         ...
 
@@ -110,6 +113,9 @@ class NodeState(Protocol):
 
     def lease(self, name: str, owner: str, until: int, now: int) -> None:
         """Take or renew the lease of a job, by compare-and-swap.
+
+        A lease of more than twice the time that is asked for now was taken before the
+        clock was set back, and is void: its holder renews it, or is gone.
 
         Raises:
             ConflictError: Somebody else holds it beyond ``now``.

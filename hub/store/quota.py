@@ -3,6 +3,10 @@
 Use is counted in buckets of one minute, and a bucket counts until all of it has left
 the window. So no window ever holds more than its limit, and what was used returns at
 most a minute late.
+
+A clock that was set back leaves use in the future. It counts, so that nothing reopens,
+unless it lies more than a window ahead: then the clock was wrong by more than the quota
+can heal, and whoever asks is not kept waiting for as long as it was wrong.
 """
 
 from __future__ import annotations
@@ -64,8 +68,12 @@ def _left_at(bucket: int, limit: Limit) -> int:
     return (bucket + 1) * BUCKET + limit.seconds
 
 
+def _counts(bucket: int, limit: Limit, now: int) -> bool:
+    return bucket * BUCKET <= now + limit.seconds and _left_at(bucket, limit) > now
+
+
 def _sum(used: Sequence[tuple[int, int]], limit: Limit, now: int) -> int:
-    return sum(count for bucket, count in used if _left_at(bucket, limit) > now)
+    return sum(count for bucket, count in used if _counts(bucket, limit, now))
 
 
 def _wait(used: Sequence[tuple[int, int]], count: int, limit: Limit, now: int) -> int:
@@ -75,7 +83,7 @@ def _wait(used: Sequence[tuple[int, int]], count: int, limit: Limit, now: int) -
     for bucket, spent in used:
         if excess <= 0:
             break
-        if _left_at(bucket, limit) > now:
+        if _counts(bucket, limit, now):
             excess -= spent
             wait = _left_at(bucket, limit) - now
     return wait

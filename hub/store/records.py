@@ -31,6 +31,10 @@ SLOT = 256
 
 DAY = 86_400
 """Seconds; the window of a daily quota and of a repeated request."""
+MEMORY = 7 * DAY
+"""How long use of quotas is remembered beyond its window, should the clock jump."""
+GRACE = 7200
+"""How long a nonce is remembered beyond its time, for the same reason."""
 
 ERASURE_DELAY = 72 * 3600
 """Seconds between storing an erasure order and deleting the line."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from hub.errors import ConflictError, RefusedError
 from hub.store.quota import BUCKET, admit, bucket_of, left
-from hub.store.records import DAY, BearerToken, Limit, ReadRow
+from hub.store.records import DAY, GRACE, MEMORY, BearerToken, Limit, ReadRow
 from hub.store.session import Session
 
 __all__ = ["SqliteNodeState"]
@@ -26,9 +26,9 @@ class SqliteNodeState:
         """
         self.forget_nonces(now)
         added = self._session.run(
-            "INSERT INTO nonces (key, nonce, expires) VALUES (?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            (key, nonce, expires),
+            "INSERT INTO nonces (key, nonce, expires) VALUES (?1, ?2, ?3)"
+            " ON CONFLICT DO UPDATE SET expires = ?3 WHERE expires < ?4",
+            (key, nonce, expires, now),
         )
         if not added:
             raise RefusedError(
@@ -38,8 +38,8 @@ class SqliteNodeState:
             )
 
     def forget_nonces(self, now: int) -> int:
-        """Drop the nonces that expired and return how many there were."""
-        return self._session.run("DELETE FROM nonces WHERE expires < ?", (now,))
+        """Drop the nonces that expired two hours ago; return how many there were."""
+        return self._session.run("DELETE FROM nonces WHERE expires < ?", (now - GRACE,))
 
     def charge(
         self,
@@ -91,7 +91,7 @@ class SqliteNodeState:
         self._session.run("DELETE FROM charges WHERE at <= ?", (now - DAY,))
         self._session.run(
             "DELETE FROM usage WHERE bucket < ?",
-            (bucket_of(now - 2 * max(widest, DAY)),),
+            (bucket_of(now - max(widest, DAY) - MEMORY),),
         )
 
     def usage(self, member: str, now: int) -> dict[str, int]:
@@ -99,9 +99,9 @@ class SqliteNodeState:
         return dict(
             self._session.rows(
                 "SELECT class, sum(count) FROM usage"
-                " WHERE member = ? AND (bucket + 1) * ? > ? GROUP BY class"
-                " ORDER BY class",
-                (member, BUCKET, now - DAY),
+                " WHERE member = ?1 AND (bucket + 1) * ?2 > ?3 AND bucket * ?2 <= ?4"
+                " GROUP BY class ORDER BY class",
+                (member, BUCKET, now - DAY, now + DAY),
             )
         )
 
@@ -218,7 +218,7 @@ class SqliteNodeState:
         changed = self._session.run(
             "INSERT INTO leases (name, owner, until) VALUES (?1, ?2, ?3)"
             " ON CONFLICT DO UPDATE SET owner = ?2, until = ?3"
-            " WHERE owner = ?2 OR until <= ?4",
+            " WHERE owner = ?2 OR until <= ?4 OR until - ?4 > 2 * (?3 - ?4)",
             (name, owner, until, now),
         )
         if not changed:

@@ -14,6 +14,7 @@ from hub.clock import SystemClock
 from hub.errors import ConflictError, UnavailableError
 from hub.scheduler import Job, Worker, leased, tidy
 from hub.store.base import ReadRow
+from hub.store.records import GRACE
 from hub.wiring import Hub
 from schemas.config import DEFAULTS
 from tests.world import new_world
@@ -172,7 +173,7 @@ def test_tidying_forgets_what_has_had_its_time(hub):
     with hub.store.write() as tx:
         tx.node.add_read(old)
         tx.node.add_read(young)
-        tx.node.use_nonce("k", "old", now - 10, now - 300)
+        tx.node.use_nonce("k", "old", now - GRACE - 10, now - GRACE - 300)
     tidy(hub).run()
     with hub.store.write() as tx:
         assert tx.node.list_reads() == [young]

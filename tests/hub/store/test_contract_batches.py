@@ -152,3 +152,15 @@ def test_a_line_that_is_back_is_not_hidden_by_a_void_order(store: Store) -> None
         tx.erasures.mark_refilled("maison", [5, 6])
         assert tx.erasures.hidden("maison", 0, 10) == {6: "registry/3"}
         assert [o.index for o in tx.erasures.due(100 + ERASURE_DELAY)] == [6]
+
+
+def test_an_order_from_the_future_counts_from_now(store: Store) -> None:
+    """The clock was ahead when it was stored; the line must not wait for that time."""
+    with store.write() as tx:
+        tx.erasures.order("maison", [1], "maison/3", stored_at=900_000)
+        tx.erasures.order("maison", [2], "maison/4", stored_at=50)
+        assert tx.erasures.restart(100) == 1
+        assert tx.erasures.restart(100) == 0
+    with store.read() as tx:
+        due = tx.erasures.due(100 + ERASURE_DELAY)
+        assert [(order.index, order.stored_at) for order in due] == [(2, 50), (1, 100)]
