@@ -75,7 +75,10 @@ class Pin:
                 "not a pin file", advice="Ask an officer for the alliance's pin file."
             ) from None
         if not 1 <= pin.threshold <= len(officers):
-            raise MalformedError("the pin's threshold exceeds its officers")
+            raise MalformedError(
+                "the threshold lies between 1 and the number of officers",
+                advice="Ask an officer for the alliance's pin file.",
+            )
         return pin
 
 

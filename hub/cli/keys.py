@@ -206,14 +206,12 @@ def key_close(
 ) -> None:
     """Close a key, as in: hub key close member/maison k1 --reason stolen."""
     moment = render_time(parse_time(when)) if when else None
-    seen: dict[str, int | None] = {}
 
     def lines() -> Sequence[bytes]:
         end = index
         kind, _, name = owner.partition("/")
         if end is None and kind == "member" and name in office.directory().members:
             end = office.head_of(name).size
-        seen["index"] = end
         fields = {"owner": owner, "label": label, "role": role, "index": end}
         now = office.hub.clock.now()
         return [registry_entry("key-closed", now, **fields, when=moment, reason=reason)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,13 @@ from keys.errors import KeysError
 from keys.keyfile import read_key
 from keys.note import NoteSigner, parse_vkey
 
-__all__ = ["Office", "office_command", "office_command_with_url", "officer_name"]
+__all__ = [
+    "Office",
+    "office_command",
+    "office_command_with_url",
+    "officer_name",
+    "waiting",
+]
 
 Lines = Callable[[], Sequence[bytes]]
 
@@ -221,7 +228,8 @@ class Office:
                 if not chance:
                     raise
                 continue
-            emit(self.context, {"done": done, "size": answer["size"]}, [done])
+            text = [done, *waiting(answer)]
+            emit(self.context, {"done": done, "size": answer["size"]}, text)
             return
 
     def _check_founded(self) -> None:
@@ -308,7 +316,9 @@ class Office:
         finally:
             client.close()
         if not self.is_home():
-            self.hub.pull_registry(url)
+            # It is accepted; that this folder does not see it yet changes nothing.
+            with suppress(HubError):
+                self.hub.pull_registry(url)
             remember_hub(self.hub.folder, url)
         return answer
 
@@ -362,6 +372,17 @@ def shown_head(client: Client, directory: Directory, feed: str) -> Head:
         raise MalformedError(
             f"{client.url} shows no checkpoint of {feed} by its home: {error}"
         ) from None
+
+
+def waiting(answer: dict[str, Any]) -> list[str]:
+    """Return what an officer is told when a batch still lacks its quorum."""
+    needed = answer.get("quorum", 0)
+    if type(needed) is not int or len(answer["cosignatures"]) >= needed:
+        return []
+    return [
+        f"Others see it once {needed} other nodes cosigned it; until then the registry",
+        "looks as before.",
+    ]
 
 
 def officer_name(vkey: str) -> str:

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from hub.cli.common import emit, folder_of, hub_of
 from hub.cli.folders import remember_hub
-from hub.cli.office import Office, office_command, officer_name
+from hub.cli.office import Office, office_command, officer_name, waiting
 from hub.config import load_config
 from hub.directory import Directory, Pin
 from hub.errors import ConfigError, MalformedError, RefusedError, UnavailableError
@@ -336,7 +336,8 @@ def registry_submit(
     if office.directory().size and unseen and not _moves(verdict):
         raise unseen
     answer = office.submit(proposal, verdict)
-    emit(context, answer, [f"The registry has {answer['size']} lines now."])
+    text = [f"The registry has {answer['size']} lines now.", *waiting(answer)]
+    emit(context, answer, text)
 
 
 def _moves(verdict: Verdict) -> bool:
