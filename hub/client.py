@@ -44,6 +44,8 @@ MAX_LINES = 136 * 1024 * 1024
 """Most bytes of an answer that holds lines of a feed."""
 MAX_ANSWER = 16 * 1024 * 1024
 """Most bytes of every other answer."""
+MAX_SUBMIT = 128 * 1024
+"""Most bytes of a witness's answer: a few signature lines."""
 DEADLINE = 300.0
 """Seconds that a request may take, all in all."""
 _SLOWEST = 64 * 1024  # Bytes a second of a large upload, which has more time.
@@ -119,6 +121,9 @@ class Client:
         headers = {"If-None-Match": etag} if etag else {}
         status, answer, raw = self._ask("GET", "/v1/feeds", headers=headers)
         if status == 304:
+            if not etag:
+                # Whoever says so to a stranger withholds everything.
+                raise MalformedError("the node has nothing new since nothing")
             return None, etag
         return self._json(raw), answer.get("ETag", "")
 
@@ -140,6 +145,9 @@ class Client:
         raw = self._ask("GET", path, headers=wanted, limit=MAX_LINES)[2]
         if not raw.endswith(b"\n"):
             raise MalformedError("the node's answer is cut short", code="truncated")
+        # A list of empty lines would take many times the memory of the answer.
+        if raw.count(b"\n") > stop - start:
+            raise MalformedError("the node sent more lines than asked")
         return raw[:-1].split(b"\n")
 
     def publish(
@@ -168,7 +176,7 @@ class Client:
         """
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         path = "/v1/witness/add-checkpoint"
-        status, _, raw = self._send("POST", path, body, headers)
+        status, _, raw = self._send("POST", path, body, headers, MAX_SUBMIT)
         if status == 429 or status >= 500:
             raise UnavailableError(f"{self.url} cannot cosign now: {status}")
         return status, raw

@@ -16,14 +16,15 @@ Not trusted: peers. One that lies, lags or is silent spoils nothing but its own 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as OutOfTime
 from dataclasses import dataclass, field
 
 from hub.client import Client
 from hub.clock import Clock
-from hub.conviction import feed_of
+from hub.conviction import accept, feed_of, fork
 from hub.cutting import Cut, follow_homes
 from hub.directory import Directory
 from hub.errors import (
@@ -34,17 +35,23 @@ from hub.errors import (
     UnavailableError,
 )
 from hub.model import REGISTRY
+from hub.peer import Bounded, Peer
 from hub.registry import Registry
 from hub.starting import Gate, note_compared
 from hub.store.base import Store
 from hub.sync import Pulled, pull
-from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
-from hub.tlog.merkle import check_consistency, prove_consistency
+from hub.tlog.checkpoint import Checkpoint, Head, open_checkpoint, peek_checkpoint
+from hub.tlog.merkle import Frontier, check_consistency, prove_consistency
 from hub.tlog.submission import Submission, render_submission
-from hub.witness import FRESH, Witness, check_old, keep
-from keys.errors import KeysError, SignatureError
+from hub.witness import FRESH, REFRESH, Witness, check_old, keep
+from keys.encoding import parse_decimal
+from keys.errors import EncodingError, KeysError, SignatureError
 
 __all__ = ["Federation", "Synced"]
+
+log = logging.getLogger("hub.federation")
+VISIT_BYTES = 8 << 30
+"""Most bytes that one visit to a peer brings; the next one goes on from there."""
 
 
 @dataclass
@@ -105,11 +112,11 @@ class Federation:
             UnavailableError: The peer does not answer.
             MalformedError: Its list of heads is not one.
         """
-        now = self.clock.now()
-        client = self.client(peer)
-        check = self._in_time(until)
-        marks = self.witness.marks
-        found = pull(self.store, self.registry, client, now, check, marks=marks)
+        now, marks = self.clock.now(), self.witness.marks
+        client: Peer = self.client(peer)
+        if until is not None:
+            client = Bounded(client, self.clock, until, VISIT_BYTES)
+        found = pull(self.store, self.registry, client, now, marks=marks)
         done = Synced(found)
         done.problems.update(done.pulled.problems)
         with self.store.write() as tx:
@@ -117,14 +124,6 @@ class Federation:
         if self.gate.is_open():
             self.cosign_due(done)
         return done
-
-    def _in_time(self, until: int | None) -> Callable[[str, int, int], None]:
-        def check(feed: str, _done: int, _size: int) -> None:
-            # What was stored before stays; the next visit goes on from there.
-            if until is not None and self.clock.now() > until:
-                raise UnavailableError(f"{feed}: the visit takes too long")
-
-        return check
 
     def cosign_due(self, done: Synced) -> None:
         """Cosign every stored head that is not cosigned, or was an hour ago."""
@@ -175,11 +174,17 @@ class Federation:
         """Ask one peer for its cosignature; return 1 when it came and is kept."""
         try:
             return self._submit(peer, feed, checkpoint)
-        except (HubError, KeysError):
+        except (HubError, KeysError) as error:
             # The peer gets the checkpoint with its next sync.
+            log.warning("%s does not cosign %s: %s", peer, feed, error)
             return 0
 
     def _submit(self, peer: str, feed: str, checkpoint: bytes) -> int:
+        """Ask one peer for its cosignature; return 1 when it is kept.
+
+        Raises:
+            HubError: The peer cannot cosign, will not, or answers nonsense.
+        """
         client, size = self.client(peer), peek_checkpoint(checkpoint).size
         with self.store.read() as tx:
             noted = tx.node.get_sync(f"witness {peer}").get(feed, "0")
@@ -189,13 +194,22 @@ class Federation:
             status, answer = client.submit(body)
             if status == 200:
                 return self._keep(peer, feed, size, answer)
-            if status != 409 or not answer.strip().isdigit():
-                break
-            # SPEC: tlog-witness: 409 tells the size that was cosigned last.
-            old = int(answer)
+            # SPEC: tlog-witness v1.0.0: 409 tells the size that was cosigned last. That
+            # version answers 409 without one where later ones answer 422: the witness
+            # cosigned another root of this very size.
+            if status != 409 or not answer:
+                raise RefusedError(f"the witness refuses with {status}")
+            old = _size_of(answer)
             if old > size:
-                break
-        return 0
+                raise UnavailableError(self._further(feed, old))
+        raise UnavailableError("the witness names another size each time")
+
+    def _further(self, feed: str, old: int) -> str:
+        with self.store.read() as tx:
+            size = tx.objects.size(feed)
+        if old <= size:
+            return f"it has cosigned {old} already"
+        return f"it claims to have cosigned {old}, and there are {size} entries"
 
     def _submission(self, feed: str, old: int, size: int, checkpoint: bytes) -> bytes:
         if old > size:
@@ -208,10 +222,17 @@ class Federation:
 
     def _keep(self, peer: str, feed: str, size: int, answer: bytes) -> int:
         lines = [line for line in answer.split(b"\n") if line]
+        by: set[str] = set()
         with self.store.write() as tx:
-            kept = keep(tx, self.registry.directory(tx), feed, size, lines)
-            tx.node.set_sync(f"witness {peer}", {feed: str(size)})
-        return min(kept, 1)
+            directory = self.registry.directory(tx)
+            found = lambda node, _size, _time: by.add(node)  # noqa: E731 - A callback.
+            keep(tx, directory, feed, size, lines, found=found)
+            if peer in by:
+                tx.node.set_sync(f"witness {peer}", {feed: str(size)})
+        if peer not in by:
+            # What others signed is kept all the same, but the peer vouched for nothing.
+            raise MalformedError("its answer holds no line of its own")
+        return 1
 
     # -- the peer's part -----------------------------------------------------------
 
@@ -234,20 +255,41 @@ class Federation:
             raise MalformedError(
                 "the old size is the larger one", code="bad-submission"
             )
+        self._convict(directory, feed, submission.checkpoint, checkpoint)
         with self.store.read() as tx:
             last = tx.federation.witnessed(feed)
         known = check_old(last, feed, submission.old)
-        if known is None and submission.proof:
-            raise ProofError("there is nothing to prove from size 0")
-        if known is not None:
-            proof, root = submission.proof, known.root
-            check_consistency(known.size, root, size, checkpoint.root, proof)
+        _check_extends(known, checkpoint, submission.proof)
         self._store_below(feed, size)
-        return self.witness.cosign(directory, feed, size, self.clock.now())
+        self._store_note(feed, submission.checkpoint, checkpoint)
+        now = self.clock.now()
+        return self.witness.cosign(directory, feed, size, now, after=REFRESH)
+
+    def _convict(
+        self, directory: Directory, feed: str, raw: bytes, claimed: Checkpoint
+    ) -> None:
+        """Keep evidence if a signed checkpoint contradicts the tree that is stored.
+
+        Whatever is answered then: what the log signed is known from here on.
+        """
+        with self.store.read() as tx:
+            head = tx.heads.get(feed)
+            if head is None or not 0 < claimed.size <= head.size:
+                return
+            reader = tx.objects.hash_reader(feed, head.size)
+            if Frontier.of_hashes(claimed.size, reader).root() == claimed.root:
+                return
+            same = claimed.size == head.size
+            evidence = fork(head.checkpoint, raw, None if same else reader)
+        try:
+            accept(self.store, directory, evidence, self.clock.now())
+        except (MalformedError, ProofError):
+            # It convicts nobody: the officers cut the feed below it, say.
+            return
 
     def _open(self, submission: Submission) -> tuple[str, Checkpoint, Directory]:
         try:
-            claimed = peek_checkpoint(submission.checkpoint)
+            claimed = peek_checkpoint(submission.checkpoint, any_empty=True)
         except (MalformedError, KeysError):
             raise MalformedError("not a checkpoint", code="bad-submission") from None
         directory = self.directory()
@@ -267,9 +309,11 @@ class Federation:
             )
         try:
             raw = submission.checkpoint
-            return feed, open_checkpoint(raw, claimed.origin, public), directory
+            origin = claimed.origin
+            opened = open_checkpoint(raw, origin, public, any_empty=True)
         except SignatureError as error:
             raise RefusedError(str(error), code="bad-log-signature") from None
+        return feed, opened, directory
 
     def _catch_up_registry(self, directory: Directory) -> None:
         home = directory.home(REGISTRY)
@@ -297,6 +341,56 @@ class Federation:
             raise UnavailableError(
                 f"{feed} cannot be stored: {found.problems[feed]}", code="not-stored"
             )
+
+    def _store_note(self, feed: str, raw: bytes, checkpoint: Checkpoint) -> None:
+        """Keep the note of a batch that came here together with later ones.
+
+        Raises:
+            ProofError: It is not the head of the tree that is stored.
+        """
+        size = checkpoint.size
+        with self.store.write() as tx:
+            head, batch = tx.heads.get(feed), tx.batches.at(feed, size - 1)
+            if head is None or batch is None or head.size < size:
+                return
+            reader = tx.objects.hash_reader(feed, size)
+            if Frontier.of_hashes(size, reader).root() != checkpoint.root:
+                raise ProofError(f"{feed} at {size} has another root here")
+            # SPEC: design, Batch: heads end at batch boundaries.
+            if batch.stop == size:
+                tx.heads.add_checkpoint(feed, size, raw)
+
+
+def _check_extends(
+    known: Head | None, checkpoint: Checkpoint, proof: Sequence[bytes]
+) -> None:
+    """Check that a checkpoint extends what was cosigned last, None for nothing.
+
+    Raises:
+        ProofError: Nothing shows that it does.
+    """
+    if checkpoint.size == 0:
+        # SPEC: tlog-witness: a root of size 0 other than that of the empty tree is 422.
+        # Here the true one is too: a feed's first head is that of its first batch.
+        raise ProofError("an empty tree is not cosigned")
+    if known is not None:
+        new = checkpoint.head
+        check_consistency(known.size, known.root, new.size, new.root, proof)
+    elif proof:
+        # SPEC: tlog-witness: the proof must be empty if the old size is 0.
+        raise ProofError("there is nothing to prove from size 0")
+
+
+def _size_of(answer: bytes) -> int:
+    """Return the size that a witness names.
+
+    Raises:
+        MalformedError: It names none.
+    """
+    try:
+        return parse_decimal(answer.removesuffix(b"\n"))
+    except EncodingError:
+        raise MalformedError("the witness names no size") from None
 
 
 def describe(done: Synced) -> str:

@@ -44,7 +44,8 @@ def heads_of(answer: dict[str, Any]) -> dict[str, ShownHead]:
             )
             for h in answer["feeds"]
         }
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError):
+        # JSON can hold half a character, which no text can.
         raise MalformedError("the node's list of heads is not one") from None
 
 
@@ -61,7 +62,8 @@ def keep_cosignatures(
     size = peek_checkpoint(shown.checkpoint).size
     with store.read() as tx:
         known = set(lines_of(tx, feed, size))
-    new = [line for line in shown.cosignatures if line not in known]
+    # Each line is verified once, however often a peer repeats it.
+    new = [line for line in dict.fromkeys(shown.cosignatures) if line not in known]
     if not new:
         return
     seen: list[tuple[str, int, int]] = []
@@ -110,7 +112,7 @@ def fetch_evidence(
 def _files(answer: dict[str, Any]) -> list[bytes]:
     try:
         return [item["file"].encode() for item in answer["evidence"]]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError):
         raise MalformedError("the node's list of evidence is not one") from None
 
 

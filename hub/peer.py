@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from hub.clock import Clock
 from hub.errors import UnavailableError
 from hub.model import render_tombstone
 from hub.store.base import Block, Store, Transaction
@@ -14,7 +15,7 @@ from hub.tlog.batch import MAX_BYTES
 from hub.tlog.merkle import prove_inclusion
 from hub.tlog.proof import TlogProof, render_proof
 
-__all__ = ["MAX_ANSWER", "Mirror", "Peer"]
+__all__ = ["MAX_ANSWER", "Bounded", "Mirror", "Peer"]
 
 MAX_ANSWER = MAX_BYTES + (4 << 20)
 """Most bytes of lines in one answer: those of a batch at least, where one starts."""
@@ -40,6 +41,58 @@ class Peer(Protocol):
     def get_bytes(self, path: str) -> bytes:
         """Return what is at a path of the HTTP interface."""
         ...
+
+
+class Bounded:
+    """A peer that is asked no more after a while, or after so many bytes.
+
+    The client bounds each answer; this bounds all of a visit. What was stored before
+    stays, and the next visit goes on from there.
+
+    Args:
+        peer: Whom to ask.
+        clock: Tells the time.
+        until: The second after which nothing more is asked.
+        most: How many bytes of lines and other content one visit may bring.
+    """
+
+    def __init__(self, peer: Peer, clock: Clock, until: int, most: int):
+        self._peer, self._clock, self._until, self._left = peer, clock, until, most
+        self.url = peer.url
+
+    def _check(self) -> None:
+        if self._clock.now() > self._until:
+            raise UnavailableError(
+                f"the visit to {self.url} takes too long", code="visit-over"
+            )
+        if self._left < 0:
+            raise UnavailableError(
+                f"the visit to {self.url} brought too much", code="visit-over"
+            )
+
+    def heads(self, etag: str = "") -> tuple[dict[str, Any] | None, str]:
+        """Return all heads and a tag; None when the tag still holds."""
+        self._check()
+        return self._peer.heads(etag)
+
+    def lines(self, feed: str, start: int, stop: int) -> list[bytes]:
+        """Return the lines of a range, or fewer of them from its start."""
+        self._check()
+        found = self._peer.lines(feed, start, stop)
+        self._left -= sum(map(len, found))
+        return found
+
+    def get_json(self, path: str) -> dict[str, Any]:
+        """Return the answer for a path of the HTTP interface."""
+        self._check()
+        return self._peer.get_json(path)
+
+    def get_bytes(self, path: str) -> bytes:
+        """Return what is at a path of the HTTP interface."""
+        self._check()
+        found = self._peer.get_bytes(path)
+        self._left -= len(found)
+        return found
 
 
 class Mirror:

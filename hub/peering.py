@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hub.directory import Directory
-from hub.errors import HubError, UnavailableError
+from hub.errors import HubError, MalformedError, UnavailableError
 from hub.federation import Federation, Synced
 from hub.freezing import is_frozen
 from hub.model import render_time
@@ -144,8 +144,26 @@ def visit(federation: Federation, peer: str, *, force: bool = False) -> Synced |
     except HubError as error:
         _note_failure(federation, known, error, now)
         raise
-    _note_success(federation, peer, done, now)
+    failed = _failed(done)
+    if failed is None:
+        _note_success(federation, peer, done, now)
+    else:
+        _note_failure(federation, known, failed, now)
     return done
+
+
+def _failed(done: Synced) -> HubError | None:
+    """Return why a visit that brought nothing failed, if that is the peer's doing.
+
+    It answered with its heads and then with nothing or nonsense: asking again at once
+    would be as useless. A frozen feed, say, is no fault of a peer.
+    """
+    if done.pulled.feeds:
+        return None
+    kinds = (UnavailableError, MalformedError)
+    mine = done.pulled.problems.items()
+    found = next(((f, p) for f, p in mine if isinstance(p, kinds)), None)
+    return None if found is None else UnavailableError(f"{found[0]}: {found[1]}")
 
 
 def catch_up(federation: Federation, stop: threading.Event) -> None:

@@ -32,7 +32,6 @@ from hub.errors import (
     ProofError,
     RefusedError,
     RollbackError,
-    UnavailableError,
 )
 from hub.feeds import append_all
 from hub.findings import Finding
@@ -150,7 +149,8 @@ def pull(
             known.update({cut.feed: cut.after for cut in result.cuts})
     try:
         result.evidence = fetch_evidence(store, registry, client, answer, now)
-    except (MalformedError, UnavailableError) as error:
+    except HubError as error:
+        # Whatever a peer says to that, what came before it stands.
         result.problems.setdefault("evidence", error)
     _refill(store, registry, client)
     result.lost = {k: v for k, v in _lost(store).items() if k not in lost}
@@ -211,7 +211,7 @@ def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
 def _checkpoints(answer: dict[str, Any]) -> list[bytes]:
     try:
         return [note.encode() for note in answer["checkpoints"]]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, UnicodeEncodeError):
         raise MalformedError("the node's list of checkpoints is not one") from None
 
 
@@ -357,6 +357,10 @@ class _Feed:
             directory = self.registry.directory(tx)
             if head is None or claimed.size > head.size:
                 check_not_frozen(tx, directory, self.name)
+                # Nobody's lines are fetched for a head that its home did not sign. Who
+                # signs the registry is known only after its lines.
+                if self.name != REGISTRY:
+                    self._open(directory, raw)
                 return
             self._open(directory, raw)
             if self._root_at(tx, claimed.size) != claimed.root:

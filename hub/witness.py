@@ -37,6 +37,7 @@ from keys.note import (
 
 __all__ = [
     "FRESH",
+    "REFRESH",
     "SizeConflictError",
     "Witness",
     "check_old",
@@ -52,6 +53,8 @@ __all__ = [
 
 FRESH = 3600
 """Seconds after which a head is cosigned again, to tell silence from age."""
+REFRESH = 60
+"""The same for whoever asks: anybody can, and each answer is written to the disk."""
 
 
 def witness_keys(directory: Directory) -> dict[str, list[VerifierKey]]:
@@ -230,11 +233,19 @@ class Witness:
     store: Store
     marks: Marks
 
-    def cosign(self, directory: Directory, feed: str, size: int, now: int) -> bytes:
+    def cosign(
+        self,
+        directory: Directory,
+        feed: str,
+        size: int,
+        now: int,
+        *,
+        after: int = FRESH,
+    ) -> bytes:
         """Cosign the stored checkpoint of a size; return the signature line.
 
-        The same head is cosigned anew only after an hour; before, the line is the one
-        that was made then.
+        The same head is cosigned anew only ``after`` so many seconds; before, the line
+        is the one that was made then.
 
         Raises:
             RefusedError: The feed is frozen.
@@ -247,7 +258,7 @@ class Witness:
             head = self._head(tx, feed, size)
             last = tx.federation.witnessed(feed)
             self._check_forward(directory, feed, head, last, now)
-            if last and last.size == size and now - last.time < FRESH:
+            if last and last.size == size and now - last.time < after:
                 own = self._own(tx, feed, size, last.time)
                 if own:
                     return own

@@ -45,7 +45,8 @@ from schemas.config import DEFAULTS
 
 ALLIANCE = "alliance.example"
 START = 1_800_000_000
-Change = Callable[[httpx2.Request, int, bytes], tuple[int, bytes]]
+Change = Callable[[httpx2.Request, int, bytes], tuple[Any, ...]]
+"""Turns an answer into another: its status, its body and, if given, fields of it."""
 
 
 class Patient(Federation):
@@ -75,13 +76,16 @@ class Wire(httpx2.BaseTransport):
         raw, status = b"".join(answer.stream), answer.status_code
         lies = self.world.lies
         change = lies.get((name, self.asker)) or lies.get((name, "*"))
+        fields: dict[str, str] = {}
         if change:
-            status, raw = change(request, status, raw)
+            status, raw, *more = change(request, status, raw)
+            fields = more[0] if more else fields
         headers = [
             (k, v)
             for k, v in answer.headers.multi_items()
-            if k.lower() != "content-length"
+            if k.lower() not in {"content-length", *fields}
         ]
+        headers += fields.items()
         stream = httpx2.ByteStream(raw)
         return httpx2.Response(status, headers=headers, stream=stream, request=request)
 

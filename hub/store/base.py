@@ -124,6 +124,10 @@ class Heads(Protocol):
         """
         ...
 
+    def add_checkpoint(self, feed: str, size: int, note: bytes) -> None:
+        """Keep the note of a size below the head, unless there is one already."""
+        ...
+
     def add_cosignature(
         self, feed: str, size: int, node: str, time: int, line: bytes
     ) -> None:

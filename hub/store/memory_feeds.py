@@ -71,6 +71,10 @@ class MemoryHeads:
         notes = sorted(self._session.feed(feed).checkpoints.items())
         return [note for note in notes if note[0] >= from_size][:limit]
 
+    def add_checkpoint(self, feed: str, size: int, note: bytes) -> None:
+        """Keep the note of a size below the head, unless there is one already."""
+        self._session.own_feed(feed).checkpoints.setdefault(size, note)
+
     def add_cosignature(
         self, feed: str, size: int, node: str, time: int, line: bytes
     ) -> None:

@@ -76,6 +76,14 @@ class SqliteHeads:
         )
         return [(size, note) for size, note in rows]
 
+    def add_checkpoint(self, feed: str, size: int, note: bytes) -> None:
+        """Keep the note of a size below the head, unless there is one already."""
+        self._session.run(
+            "INSERT OR IGNORE INTO checkpoints (feed, size, checkpoint)"
+            " VALUES (?, ?, ?)",
+            (self._session.new_feed(feed), size, note),
+        )
+
     def add_cosignature(
         self, feed: str, size: int, node: str, time: int, line: bytes
     ) -> None:

@@ -60,8 +60,12 @@ def render_checkpoint(checkpoint: Checkpoint) -> str:
     return "".join(f"{line}\n" for line in lines + checkpoint.extensions)
 
 
-def parse_checkpoint(text: str) -> Checkpoint:
+def parse_checkpoint(text: str, *, any_empty: bool = False) -> Checkpoint:
     """Read the text of a checkpoint note.
+
+    Args:
+        text: The text.
+        any_empty: Take any root of an empty tree: the caller says what is wrong.
 
     Raises:
         MalformedError: Not a checkpoint.
@@ -73,19 +77,19 @@ def parse_checkpoint(text: str) -> Checkpoint:
         size, root = parse_decimal(lines[1]), from_base64(lines[2], 32)
     except EncodingError as error:
         raise MalformedError(f"not a checkpoint: {error}") from None
-    if size == 0 and root != EMPTY_ROOT:
+    if size == 0 and root != EMPTY_ROOT and not any_empty:
         raise MalformedError("the root of an empty tree is SHA-256 of nothing")
     return Checkpoint(lines[0], size, root, tuple(lines[3:-1]))
 
 
-def peek_checkpoint(raw: bytes) -> Checkpoint:
-    """Read a checkpoint note without verifying it.
+def peek_checkpoint(raw: bytes, *, any_empty: bool = False) -> Checkpoint:
+    """Read a checkpoint note without verifying it; as :func:`parse_checkpoint`.
 
     Raises:
         MalformedError: Not a checkpoint.
         NoteError: Not a note.
     """
-    return parse_checkpoint(parse_note(raw).text)
+    return parse_checkpoint(parse_note(raw).text, any_empty=any_empty)
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
@@ -94,8 +98,12 @@ def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> bytes:
     return sign_note(render_checkpoint(checkpoint), named)
 
 
-def open_checkpoint(raw: bytes, origin: str, public: bytes) -> Checkpoint:
+def open_checkpoint(
+    raw: bytes, origin: str, public: bytes, *, any_empty: bool = False
+) -> Checkpoint:
     """Verify a checkpoint of ``origin`` under its log key.
+
+    ``any_empty`` is that of :func:`parse_checkpoint`.
 
     Raises:
         MalformedError: Not a checkpoint of this origin.
@@ -103,7 +111,7 @@ def open_checkpoint(raw: bytes, origin: str, public: bytes) -> Checkpoint:
         SignatureError: The log did not sign it.
     """
     note = open_note(raw, [VerifierKey(origin, ED25519, public)])
-    checkpoint = parse_checkpoint(note.text)
+    checkpoint = parse_checkpoint(note.text, any_empty=any_empty)
     if checkpoint.origin != origin:
         raise MalformedError(f"the checkpoint is of {checkpoint.origin}, not {origin}")
     return checkpoint

@@ -86,6 +86,18 @@ def test_earliest_and_newest_cosignature(store: Store) -> None:
         ]
 
 
+def test_a_note_below_the_head_is_kept(store: Store) -> None:
+    """One that stands there already stays, and the head is as it was."""
+    with store.write() as tx:
+        tx.heads.replace("maison", None, StoredHead(5, b"r" * 32, b"five"))
+        tx.heads.add_checkpoint("maison", 3, b"three")
+        tx.heads.add_checkpoint("maison", 3, b"other")
+        tx.heads.add_checkpoint("maison", 5, b"other")
+    with store.read() as tx:
+        assert tx.heads.checkpoints("maison", 0) == [(3, b"three"), (5, b"five")]
+        assert tx.heads.get("maison") == StoredHead(5, b"r" * 32, b"five")
+
+
 def test_cosignature_of_one_time_stays_as_it_was(store: Store) -> None:
     """A second line of the same second does not replace the first."""
     with store.write() as tx:
