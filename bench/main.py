@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from bench import feeds, looking, memory, network, starting, tokens
+from bench import feeds, looking, memory, network, sellers, starting, tokens
 from bench.table import Figure, head, line
 
 __all__ = ["main"]
@@ -35,6 +35,9 @@ def _machine() -> str:
 @click.option("--entries", default=100_000, show_default=True, help="Of the feed.")
 @click.option("--reports", default=1_000_000, show_default=True, help="In the index.")
 @click.option("--rows", default=2_000, show_default=True, help="Of sellers' tables.")
+@click.option(
+    "--screened", default=100_000, show_default=True, help="Rows of a long file."
+)
 @click.option("--runs", default=3, show_default=True, help="Of each measurement.")
 @click.option("--only", multiple=True, help="A topic; repeat it for several.")
 @click.option(
@@ -44,7 +47,13 @@ def _machine() -> str:
     " machine that others use too. Waiting for the disk is then left out.",
 )
 def main(
-    entries: int, reports: int, rows: int, runs: int, only: tuple[str, ...], cpu: bool
+    entries: int,
+    reports: int,
+    rows: int,
+    screened: int,
+    runs: int,
+    only: tuple[str, ...],
+    cpu: bool,
 ) -> None:
     """Print figures beside budgets and ceilings."""
     missed: list[str] = []
@@ -74,6 +83,9 @@ def main(
             ),
             "tokens": lambda: tokens.measure(show, runs=runs, clock=clock),
             "memory": lambda: memory.measure(folder / "memory", show, entries=entries),
+            "sellers": lambda: sellers.measure(
+                folder / "sellers", show, sellers=screened
+            ),
             "starting": lambda: starting.measure(show, runs=runs),
         }
         unknown = set(only) - set(topics)

@@ -9,7 +9,7 @@ from pathlib import Path
 from bench.table import Figure, Print
 from bench.trial import Trial, new_trial
 
-__all__ = ["measure"]
+__all__ = ["measure", "peak"]
 
 _SMALL = """
 import os, sys
@@ -41,15 +41,15 @@ def _peaks(trial: Trial, count: int) -> list[float]:
     sellers = trial.sellers("sellers.csv", 2000)
     trial.fill(count)
     with trial.served() as server:
-        pulled = _peak(trial.command("reader", "pull"))
+        pulled = peak(trial.command("reader", "pull"))
         served = _peak_of_family(server)
         trial.run("maison", "pull")
-        screened = _peak(trial.command("maison", "screen", str(sellers)))
-    audited = _peak(trial.command("reader", "audit"))
+        screened = peak(trial.command("maison", "screen", str(sellers)))
+    audited = peak(trial.command("reader", "audit"))
     return [served, pulled, audited, screened]
 
 
-def _peak(command: list[str]) -> float:
+def peak(command: list[str]) -> float:
     """Run a command; return the largest memory that it had, in MB."""
     # A process counts what its parent had when it was forked, so the parent is small.
     done = subprocess.run(

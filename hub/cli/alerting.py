@@ -103,15 +103,17 @@ class Desk:
 
 def undelivered(failed: list[Undelivered]) -> UnavailableError:
     """Return the error that says what waits in the outbox."""
-    texts = [
-        f"{f.way}: {f.waiting} deliveries of alerts wait: {f.problem}" for f in failed
-    ]
+    texts = [f"{f.way}: {_waiting(f.waiting)}: {f.problem}" for f in failed]
     again = render_time(min(f.due for f in failed))
     return UnavailableError(
         "; ".join(texts),
         code="undelivered",
         advice=f"The first pull after {again} tries again.",
     )
+
+
+def _waiting(count: int) -> str:
+    return f"{count} deliveries wait" if count > 1 else "a delivery of alerts waits"
 
 
 def sentence(alert: Alert) -> str:

@@ -71,7 +71,9 @@ def _body(seller: Seller) -> dict[str, Any]:
 
 def _line(seller: Seller) -> list[str]:
     types = ", ".join(f"{n} {kind}" for kind, n in seller.types.items())
-    listed = f"{seller.listed} reports stand" if seller.listed else "not reported"
+    listed = f"reported {seller.listed} times" if seller.listed else "not reported"
+    if seller.listed == 1:
+        listed = "reported once"
     outdated = "add again: its token key was retired" if seller.outdated else ""
     return [seller.ref, types, listed, outdated]
 

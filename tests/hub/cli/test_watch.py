@@ -49,7 +49,7 @@ def test_the_list_says_what_is_watched_and_what_is_reported(market):
     assert sellers["S-4"]["listed"] == 0
     text = market("watch", "list", as_json=False)
     assert "S-1" in text
-    assert "1 reports stand" in text
+    assert "reported once" in text
     assert text.splitlines()[-1] == "6 sellers are watched."
 
 

@@ -152,7 +152,7 @@ def test_it_warns_of_a_stale_feed_once_and_says_when_it_is_over(folder):
 def test_alerts_that_could_not_be_delivered_are_reported_and_kept(folder):
     away = {"HUB__ALERTS__WEBHOOK": "http://127.0.0.1:1/alerts"}
     done = once(folder, 6, **away)
-    assert "webhook: 1 deliveries of alerts wait" in done.stderr
+    assert "webhook: a delivery of alerts waits" in done.stderr
     with closing(Ledger(folder / "ledger.db")) as ledger:
         [waiting] = Watching(ledger).outbox.waiting()
     assert (waiting.way, waiting.tries) == ("webhook", 1)
