@@ -49,10 +49,15 @@ def outbox_of(hub: Hub, ledger: Ledger) -> Outbox:
             row = tx.batches.find(hub.name, batch)
         return row.first if row else None
 
+    def mirrored() -> bytes | None:
+        with hub.store.read() as tx:
+            head = tx.heads.get(hub.name)
+        return head.checkpoint if head else None
+
     key = hub.identity("publish")
     signer = NoteSigner(key.keyid, key.signer)
     client = hub.home_client(hub.name)
-    return Outbox(hub.name, signer, ledger, client, directory, head, find)
+    return Outbox(hub.name, signer, ledger, client, directory, head, find, mirrored)
 
 
 def refresh(hub: Hub) -> None:

@@ -18,8 +18,8 @@ from hub.model import origin_of
 from hub.publishing.batches import Piece, make_batch
 from hub.store.journal import Change, Waiting
 from hub.store.ledger import Ledger
-from hub.tlog.checkpoint import Head, open_checkpoint
-from keys.encoding import to_base64
+from hub.tlog.checkpoint import Head, open_checkpoint, peek_checkpoint
+from keys.encoding import from_base64, to_base64
 from keys.errors import KeysError
 from keys.note import NoteSigner
 
@@ -115,6 +115,7 @@ class Outbox:
         registry: The registry's head that this member saw.
         find: Pulls the own feed and returns the index of the header of a batch, by
             its id, or None when the feed does not hold it.
+        mirrored: Returns the newest checkpoint of the own feed that was pulled.
     """
 
     feed: str
@@ -124,6 +125,7 @@ class Outbox:
     directory: Directory
     registry: Head
     find: Callable[[bytes], int | None]
+    mirrored: Callable[[], bytes | None] = lambda: None
 
     def resume(self, refused: Callable[[RefusedBatchError], None]) -> list[Posted]:
         """Send what earlier runs left in the journal.
@@ -219,7 +221,7 @@ class Outbox:
         return posted
 
     def _send(self, waiting: Waiting, body: bytes) -> Posted:
-        newest = self.ledger.get("newest")
+        newest = self._newest()
         for left in reversed(range(_TRIES)):
             try:
                 answer = self.home.publish(waiting.feed, body, newest=newest)
@@ -238,6 +240,19 @@ class Outbox:
             "witnessed": len(answer["cosignatures"]),
         }
         return Posted(answer["first"] + 1, receipt)
+
+    def _newest(self) -> str | None:
+        """Return the newest checkpoint that this member saw of its feed, in base64.
+
+        A home that lost its tail must not sign another one, whether this folder or
+        another writer of the member has the receipt.
+        """
+        kept: str | None = self.ledger.get("newest")
+        pulled = self.mirrored()
+        if pulled is None:
+            return kept
+        size = peek_checkpoint(from_base64(kept)).size if kept else 0
+        return to_base64(pulled) if peek_checkpoint(pulled).size > size else kept
 
     def _check(
         self, waiting: Waiting, body: bytes, answer: dict[str, Any], raw: bytes
