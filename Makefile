@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INPUT ?=
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench soak clean
 
 .venv/run: requirements.lock setup.cfg
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; say make PYTHON=python3.12"; exit 1; }
@@ -32,6 +32,9 @@ check: .venv/dev
 
 bench: .venv/dev
 	$(BIN)/python -m bench.main
+
+soak: .venv/dev
+	SOAK_NODES=20 SOAK_SECONDS=300 $(BIN)/python -m pytest -q -s tests/scenarios/test_soak.py
 
 clean:
 	rm -rf .venv build *.egg-info
