@@ -58,6 +58,7 @@ def audit_nodes(
     now: int,
     *,
     as_of: int | None = None,
+    require_fresh: bool = False,
     progress: Progress = lambda _feed, _done, _size: None,
     most: int = MOST_BYTES,
 ) -> Report:
@@ -69,6 +70,7 @@ def audit_nodes(
         folder: An empty folder.
         now: The time here.
         as_of: Also say what was known at that time.
+        require_fresh: A head that the quorum did not cosign lately is a finding.
         progress: Is told (what, entries so far, entries in all).
         most: How large one mirror may grow, in bytes.
 
@@ -83,7 +85,9 @@ def audit_nodes(
             nodes.append(node)
             _mirror(node, pin, peer, now, _bounded(path, most, progress))
             if not node.unreachable:
-                node.report = audit(node.store, pin, now, as_of)
+                node.report = audit(
+                    node.store, pin, now, as_of, require_fresh=require_fresh
+                )
         return _joined(nodes, pin, now, as_of)
     finally:
         for node in nodes:
@@ -177,6 +181,7 @@ def _add(total: Report, node: _Node) -> None:
     total.void += [v for v in report.void if v not in total.void]
     total.erased += [e for e in report.erased if e not in total.erased]
     total.lost += [e for e in report.lost if e not in total.lost]
+    total.warnings += [f"{node.url}: {w}" for w in report.warnings]
     total.open += [o for o in report.open if o not in total.open]
 
 

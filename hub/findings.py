@@ -34,6 +34,7 @@ ADVICE = {
     "registry-rule": _OFFICERS,
     "repeated-batch": _CONVICTS,
     "rolled-back-head": "Restore the lost lines: hub restore --from-mirror.",
+    "stale-head": "Ask the nodes' operators why they do not cosign: hub peers.",
     "stale-proposal": _OFFICERS,
     "tombstone-without-erasure": _OTHER_NODE,
     "too-few-officers": _OFFICERS,

@@ -32,7 +32,14 @@ from keys.encoding import to_base64
 __all__ = ["Finding", "Report", "audit"]
 
 
-def audit(store: Store, pin: Pin, now: int, as_of: int | None = None) -> Report:
+def audit(
+    store: Store,
+    pin: Pin,
+    now: int,
+    as_of: int | None = None,
+    *,
+    require_fresh: bool = False,
+) -> Report:
     """Verify everything that is stored.
 
     Args:
@@ -41,6 +48,7 @@ def audit(store: Store, pin: Pin, now: int, as_of: int | None = None) -> Report:
         now: The time of the audit.
         as_of: Also say what was known at that time. Everything is verified all the
             same, whenever it was published.
+        require_fresh: A head that the quorum did not cosign lately is a finding.
     """
     report = Report(render_time(now if as_of is None else as_of), pin.alliance)
     with store.read() as tx:
@@ -50,7 +58,7 @@ def audit(store: Store, pin: Pin, now: int, as_of: int | None = None) -> Report:
             view = AsOf(tx, report, as_of, one.heads, one.orders, one.directories)
             view.run()
         else:
-            one.summarise()
+            one.summarise(now, require_fresh)
     return report
 
 
@@ -132,10 +140,14 @@ class _Audit:
         headers = frozenset(batch.first for batch in walk.batches)
         self.orders.judge(self.tx, name, walk.size, walk.missing, headers, self.report)
 
-    def summarise(self) -> None:
+    def summarise(self, now: int, require_fresh: bool) -> None:
         """Say of each feed how far it was verified and who vouches for its head."""
         for name, heads in self.heads.items():
-            size = heads.walk.size
+            size, problem = heads.walk.size, heads.unfresh(now)
+            if problem and require_fresh:
+                self.report.find("stale-head", name, size, problem)
+            elif problem:
+                self.report.warnings.append(f"{name}: {problem}")
             witnesses = heads.witnesses(size)
             self.report.feeds.append(
                 {

@@ -7,6 +7,7 @@ history is append-only by what its home signed. Time comes from cosignatures alo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from hub.audit.report import Report
 from hub.audit.walk import Walk
@@ -107,7 +108,7 @@ class Heads:
                 return known
         raise MalformedError(f"no node registered a witness key of {name}")
 
-    def witnesses(self, size: int) -> list[dict[str, object]]:
+    def witnesses(self, size: int) -> list[dict[str, Any]]:
         """Return for each node that cosigned a head when it did so first and last."""
         times: dict[str, list[int]] = {}
         for vouch in self.vouches:
@@ -117,6 +118,20 @@ class Heads:
             {"node": node, "earliest": min(found), "newest": max(found)}
             for node, found in sorted(times.items())
         ]
+
+    def unfresh(self, now: int) -> str:
+        """Say how far the head is from cosigned lately by the quorum, or nothing."""
+        # SPEC: design, Federation: freshness is the q-th newest cosignature's age.
+        policy, size = self.directory.policy, self.walk.size
+        newest = sorted((w["newest"] for w in self.witnesses(size)), reverse=True)
+        if not policy.quorum or not size:
+            return ""
+        if len(newest) < policy.quorum:
+            return f"{len(newest)} of {policy.quorum} nodes cosigned the head of {size}"
+        hours = (now - newest[policy.quorum - 1]) // 3600
+        if hours < policy.fresh_hours:
+            return ""
+        return f"enough nodes cosigned the head of {size} last {hours} hours ago"
 
     # -- what convicts somebody ----------------------------------------------------
 

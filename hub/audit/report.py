@@ -25,6 +25,7 @@ class Report:
         erased: Lines that a standing order hides or deleted, with the order.
         lost: Lines deleted under an order that is void now; no fault of a node.
         open: What cannot be judged from what is stored here.
+        warnings: Heads that the quorum did not cosign, or not lately.
         entries: How many entries were verified.
         evidence: File name and bytes of what convicts somebody.
         counts: With ``--as-of``: what was active then.
@@ -40,6 +41,7 @@ class Report:
     erased: list[dict[str, str]] = field(default_factory=list)
     lost: list[dict[str, str]] = field(default_factory=list)
     open: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     entries: int = 0
     evidence: dict[str, bytes] = field(default_factory=dict)
     counts: dict[str, Any] | None = None
@@ -63,6 +65,7 @@ class Report:
             "erased": self.erased,
             "lost": self.lost,
             "open": self.open,
+            "warnings": self.warnings,
             "evidence": sorted(self.evidence),
         }
         if self.counts is not None:

@@ -61,6 +61,7 @@ def terminal(report: Report) -> list[str]:
     for finding in report.findings:
         text.append(f"FINDING {finding.kind} {finding.entry}: {finding.detail}")
         text.append(f"        {finding.advice}")
+    text += [f"warning: {sentence}" for sentence in report.warnings]
     text += [f"evidence: {name}" for name in sorted(report.evidence)]
     text += [f"cannot say: {sentence}" for sentence in limits(report)]
     return [*text, summary(report)]

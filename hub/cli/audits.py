@@ -42,7 +42,9 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def _over_http(hub: Hub, urls: tuple[str, ...], as_of: int | None, gib: int) -> Report:
+def _over_http(
+    hub: Hub, urls: tuple[str, ...], as_of: int | None, fresh: bool, gib: int
+) -> Report:
     peers = [hub.client(url.rstrip("/")) for url in dict.fromkeys(urls)]
     now, pin = hub.clock.now(), hub.registry.pin
     with _folder() as folder, Progress("mirroring", "entries") as bar:
@@ -53,7 +55,14 @@ def _over_http(hub: Hub, urls: tuple[str, ...], as_of: int | None, gib: int) -> 
             bar.reach(done, size)
 
         return audit_nodes(
-            pin, peers, folder, now, as_of=as_of, progress=draw, most=gib << 30
+            pin,
+            peers,
+            folder,
+            now,
+            as_of=as_of,
+            require_fresh=fresh,
+            progress=draw,
+            most=gib << 30,
         )
 
 
@@ -67,6 +76,12 @@ def _write(path: Path, data: bytes) -> None:
 
 @click.command("audit")
 @click.option("--as-of", "date", help="A UTC date (its end) or time.")
+@click.option(
+    "--require-fresh",
+    "fresh",
+    is_flag=True,
+    help="A head that enough nodes did not cosign lately is a finding.",
+)
 @click.option("--node", "urls", multiple=True, help="Audit this node over HTTP.")
 @click.option(
     "--html", "page", type=click.Path(path_type=Path), help="Also write this page."
@@ -88,18 +103,21 @@ def _write(path: Path, data: bytes) -> None:
 def audit_command(
     context: click.Context,
     date: str | None,
+    fresh: bool,
     urls: tuple[str, ...],
     page: Path | None,
     evidence: Path | None,
     most_gib: int,
 ) -> None:
     """Verify everything in this folder's mirror, or at nodes; trust only the pin."""
+    if date and fresh:
+        raise click.UsageError("--require-fresh is about now: leave --as-of out")
     hub = hub_of(context)
     as_of, now = _moment(date), hub.clock.now()
     if urls:
-        report = _over_http(hub, urls, as_of, most_gib)
+        report = _over_http(hub, urls, as_of, fresh, most_gib)
     else:
-        report = audit(hub.store, hub.registry.pin, now, as_of)
+        report = audit(hub.store, hub.registry.pin, now, as_of, require_fresh=fresh)
     for name, raw in report.evidence.items():
         _write((evidence or folder_of(context) / "evidence") / name, raw)
     if page is not None:

@@ -231,3 +231,31 @@ def test_a_witness_that_went_back_is_convicted(world):
     [raw] = report.evidence.values()
     directory = world.nodes["node1"].directory
     assert judge(raw, directory, time).kind == "witness-rollback"
+
+
+def test_a_head_that_was_not_cosigned_lately_is_a_warning(world):
+    """And a finding when freshness is required; without a quorum nobody asks."""
+    world.members["maison"].publish(1)
+    world.settle()
+    store, later = world.nodes["node1"].store, world.clock.now() + 25 * 3600
+    assert audit(store, world.pin, world.clock.now()).warnings == []
+    report = audit(store, world.pin, later)
+    assert (report.findings, len(report.warnings)) == ([], 2)
+    assert "last 25 hours ago" in report.warnings[0]
+    strict = audit(store, world.pin, later, require_fresh=True)
+    assert {(f.kind, f.feed) for f in strict.findings} == {
+        ("stale-head", "registry"),
+        ("stale-head", "maison"),
+    }
+    # A second batch that no other node saw yet.
+    for node in ("node2", "node3"):
+        world.nodes[node].up = False
+    world.members["maison"].publish(1)
+    report = audit(store, world.pin, world.clock.now())
+    assert report.warnings == ["maison: 0 of 1 nodes cosigned the head of 4"]
+
+
+def test_a_hub_alone_has_no_freshness(alone):
+    alone.members["maison"].publish(1)
+    store, later = alone.nodes["node1"].store, alone.clock.now() + 99 * DAY
+    assert audit(store, alone.pin, later, require_fresh=True).findings == []
