@@ -97,10 +97,10 @@ def running(folder, *, prelude="", wait=True, port=None, **environ):
 def _await(made):
     for _ in range(300):
         assert made.process.poll() is None, made.log.read_text()
-        try:
+        # A server that was killed a moment ago may still hold the port, so that a
+        # connection alone says nothing.
+        if "Booting worker" in made.log.read_text():
             made.connect().close()
-        except OSError:
-            time.sleep(0.1)
-        else:
             return
+        time.sleep(0.1)
     raise AssertionError("the node did not start")
