@@ -71,7 +71,8 @@ def check_key_name(name: str) -> None:
         NoteError: Empty, or with a space, a plus sign or what no note may hold.
     """
     # SPEC: signed-note: a key name is not empty and has no Unicode space and no "+".
-    if not name or "+" in name or any(c.isspace() for c in name):
+    # Splitting at spaces leaves a name whole, and is faster than looking at each sign.
+    if "+" in name or name.split() != [name]:
         raise NoteError(f"not a key name: {name[:80]!r}")
     # A name that a note refuses would make lines that nobody can read back.
     if _NOT_TEXT.search(name):

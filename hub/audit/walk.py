@@ -71,6 +71,7 @@ class Walk:
     nodes: list[tuple[int, int, bytes]] = field(default_factory=list)
     repeats: list[tuple[int, int]] = field(default_factory=list)
     _ids: dict[bytes, int] = field(default_factory=dict)
+    _read: _Reader = field(init=False)
 
     def find(self, kind: str, index: int, detail: str) -> None:
         """Note a finding."""
@@ -83,7 +84,7 @@ class Walk:
         if stored < end:
             self.find("rolled-back-head", stored, f"the head says {end} entries")
             end = stored
-        frontier = Frontier()
+        frontier, self._read = Frontier(), _Reader(self.tx, self.feed, end)
         while self.size < end:
             try:
                 leaves = self._next(end, each)
@@ -98,13 +99,12 @@ class Walk:
     def _next(self, end: int, each: Callable[[OpenBatch, Lines], None]) -> list[bytes]:
         """Check one batch; return the leaf hashes of its header and entries."""
         first = self.size
-        header = next(self.tx.objects.lines(self.feed, first, first + 1)).raw
-        note = self._peek(first, header)
+        note = self._peek(first, self._read.next_line())
         stop = first + 1 + note.count
         if stop > end:
             self.find("dropped-batch", first, "the batch is cut short by the head")
             raise _StoppedError
-        lines, digests = self._read(first, stop)
+        lines, digests = self._read.take(stop - first)
         self._compare(first, lines, digests)
         leaves = leaf_hashes(digests)
         try:
@@ -135,14 +135,6 @@ class Walk:
         except (HubError, KeysError) as error:
             self.find("bad-header", first, str(error))
             raise _StoppedError from None
-
-    def _read(self, first: int, stop: int) -> tuple[Lines, list[bytes]]:
-        lines: Lines = []
-        digests: list[bytes] = []
-        for block in self.tx.objects.blocks(self.feed, first, stop):
-            lines += block.lines
-            digests += block.digests
-        return lines, digests
 
     def _compare(self, first: int, lines: Lines, digests: list[bytes]) -> None:
         found = digests_of([line or b"" for line in lines])
@@ -179,3 +171,40 @@ class Walk:
     def _kind(self, error: HubError | KeysError, note: BatchNote) -> str:
         moved = note.origin != origin_of(self.directory.alliance, self.feed)
         return "moved-batch" if moved else error.code
+
+
+class _Reader:
+    """Reads a feed in order: each page once, however small the batches are.
+
+    Args:
+        tx: A snapshot of the store.
+        feed: The feed.
+        end: Where to stop.
+    """
+
+    def __init__(self, tx: Transaction, feed: str, end: int):
+        self._blocks = tx.objects.blocks(feed, 0, end)
+        self._lines: Lines = []
+        self._digests: list[bytes] = []
+        self._at = 0  # Where in these lists the next line stands.
+
+    def next_line(self) -> bytes | None:
+        """Return the next line and stay before it."""
+        self._fill(1)
+        return self._lines[self._at]
+
+    def take(self, count: int) -> tuple[Lines, list[bytes]]:
+        """Return the next lines and their digests, as stored."""
+        self._fill(count)
+        cut = slice(self._at, self._at + count)
+        self._at += count
+        return self._lines[cut], self._digests[cut]
+
+    def _fill(self, count: int) -> None:
+        while len(self._lines) - self._at < count:
+            block = next(self._blocks)
+            # What was taken goes before more comes, so a page at most is kept.
+            del self._lines[: self._at], self._digests[: self._at]
+            self._at = 0
+            self._lines += block.lines
+            self._digests += block.digests

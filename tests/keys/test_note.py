@@ -22,6 +22,7 @@ from keys.note import (
     Signature,
     VerifierKey,
     add_signatures,
+    check_key_name,
     encode_text,
     open_note,
     parse_note,
@@ -402,3 +403,15 @@ def test_no_changed_byte_goes_unnoticed(place, value, insert):
     # Only B's line, of which this reader knows nothing, may differ.
     assert opened.text == "text\n"
     assert changed.startswith(sign_note("text\n", A))
+
+
+def test_no_unicode_space_is_in_a_key_name():
+    """Every one of them, at the start, within and at the end; and no other sign."""
+    for code in range(0x110000):
+        sign = chr(code)
+        if sign.isspace():
+            for name in (sign + "a", "a" + sign + "b", "a" + sign):
+                with pytest.raises(NoteError):
+                    check_key_name(name)
+        else:
+            assert f"a{sign}b".split() == [f"a{sign}b"]
