@@ -9,7 +9,7 @@ signed bytes to send again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 
 from hub.store.ledger_file import LedgerFile
 
@@ -47,6 +47,10 @@ class Change:
     until: int | None = None
     run: int | None = None
 
+    def values(self) -> tuple[object, ...]:
+        """Return the fields in their order."""
+        return tuple(getattr(self, name) for name in self.__slots__)
+
     def moved(self, places: int) -> Change:
         """Return the change with its place counted from further back."""
         return replace(self, place=self.place + places)
@@ -82,7 +86,7 @@ class Journal:
             )
             self._file.many(
                 "INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((batch, *astuple(change)) for change in changes),
+                ((batch, *change.values()) for change in changes),
             )
 
     def waiting(self) -> list[Waiting]:

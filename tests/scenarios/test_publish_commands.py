@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import pty
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -379,3 +382,36 @@ def test_an_older_ledger_is_moved_and_a_newer_one_refused(alliance):
     connection.close()
     publish(alliance, file, status=2)
     assert "newer hub" in alliance.said
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_a_bar_for_persons_at_a_terminal_and_none_for_scripts(alliance, words):
+    text = "domain\n" + "".join(f"x{n}.example\n" for n in range(2500))
+    file = put(alliance, "cases.csv", text)
+    command = [sys.executable, "-m", "hub", "--dir", str(alliance.folder / "maison")]
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [*command, *words, "publish", str(file)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+        check=True,
+    )
+    os.close(theirs)
+    shown = ""
+    with suppress(OSError):
+        # At the end of what a terminal was sent, Linux answers with an error.
+        while part := os.read(ours, 1 << 16):
+            shown += part.decode()
+    os.close(ours)
+    if words:
+        assert shown == ""
+        assert json.loads(done.stdout)["new"] == 2500
+        return
+    assert "publishing" in shown
+    assert "rows/s" in shown
+    assert "left" in shown
+    assert (
+        "Published 2500 cases in 2500 entries and 1 batches: 2500 new." in done.stdout
+    )

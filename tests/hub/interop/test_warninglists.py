@@ -7,6 +7,7 @@ import pytest
 
 from hub.errors import MalformedError
 from hub.interop.warninglists import (
+    guard,
     is_shared_host,
     is_shared_site,
     parse_warning_list,
@@ -97,3 +98,73 @@ def test_real_warning_lists():
         first = json.loads(file.read_bytes())["list"][0]
         if found.kind in ("hostname", "string"):
             assert found.match("domain", first.lower().strip(".")), file.name
+
+
+def test_matching_attributes_say_for_which_types_a_list_holds():
+    """A list of popular hosts says nothing against a mailbox there."""
+    body = {"name": "n", "type": "hostname", "version": 1, "list": ["host.example"]}
+    body["matching_attributes"] = ["hostname", "domain", "url"]
+    match = parse_warning_list(json.dumps(body).encode()).match
+    assert match("domain", "host.example")
+    assert match("url", "host.example/x")
+    assert match("email", "a@host.example") is None
+    body["matching_attributes"] = ["email-src"]
+    match = parse_warning_list(json.dumps(body).encode()).match
+    assert match("email", "a@host.example")
+    assert match("domain", "host.example") is None
+    for wrong in ("domain", [1], {}):
+        raw = json.dumps({**body, "matching_attributes": wrong}).encode()
+        with pytest.raises(MalformedError, match="matching_attributes"):
+            parse_warning_list(raw)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("domain", "instagram.com"),
+        ("domain", "m.facebook.com"),
+        ("domain", "de.aliexpress.com"),
+        ("domain", "google.com"),
+        ("domain", "docs.google.com"),
+        ("domain", "myshopify.com"),
+        ("site", "instagram.com"),
+        ("url", "instagram.com"),
+        ("url", "linktr.ee:8080"),
+    ],
+)
+def test_a_shared_host_as_such_is_held_back(kind, value):
+    assert "strangers have pages" in guard(())(kind, value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("url", "instagram.com/fakes"),
+        ("url", "docs.google.com/forms/d/1"),
+        ("domain", "fakes.myshopify.com"),
+        ("site", "fakes.myshopify.com"),
+        ("domain", "fakes.bigcartel.com"),
+        ("domain", "shop.example"),
+        ("email", "boss@outlook.example"),
+        ("email", "x@facebook.com"),
+        ("seller", "instagram.com"),
+    ],
+)
+def test_one_page_or_shop_on_a_shared_host_is_not(kind, value):
+    assert guard(())(kind, value) is None
+
+
+def test_the_guard_asks_every_list_and_names_the_one_that_holds():
+    """The reason names the list and the type, and never the identifier."""
+    lists = [
+        parse_warning_list(
+            json.dumps({"name": n, "type": "string", "version": 1, "list": v}).encode()
+        )
+        for n, v in (("One", ["a.example"]), ("Two", ["b.example"]))
+    ]
+    held = guard(lists)
+    assert (
+        held("domain", "b.example")
+        == "domain is on the allow list 'Two'; or say --force"
+    )
+    assert held("domain", "c.example") is None

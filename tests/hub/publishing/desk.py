@@ -49,11 +49,12 @@ class Tokens:
 
     def __init__(self, desk):
         self.desk, self.asked, self.error = desk, [], None
+        self.directory = desk.directory
 
     def key_for(self, kind):
         from schemas.identifiers import token_class
 
-        return self.desk.directory.active_token_key(token_class(kind))
+        return self.directory.active_token_key(token_class(kind))
 
     def tokens(self, identifiers):
         wanted = list(identifiers)
@@ -123,6 +124,7 @@ class Desk:
     def publish(self, text, name="cases.csv", ref=None, kind=None, **job):
         """Publish a file as the command does; return (outcome, what was told)."""
         outbox, told = self.outbox(), Told()
+        self.tokens.directory = outbox.directory
         outbox.resume(self.refused.append)
         publisher = Publisher(
             self.ledger, self.directory, self.tokens, outbox, self.now
