@@ -10,6 +10,7 @@ import click
 
 from hub.cli.common import emit, hub_of
 from hub.cli.office import Office
+from hub.cli.published import counted
 from hub.cli.rules import erase_by_officers
 from hub.cli.sending import Sending, sending
 from hub.errors import ConfigError, RefusedError
@@ -224,7 +225,7 @@ def erase(
         pieces, entries = erasures(tx, desk.hub.name, known, desk.now, ground)
     receipt = desk.send(pieces, "erasures")
     body = {"erased": [str(name) for name in entries], "receipt": receipt}
-    done = f"{len(entries)} entries are hidden now, deleted in 72 h."
+    done = f"Ordered: {counted(len(entries), 'entry')}, hidden now, deleted in 72 h."
     emit(context, body, [done if pieces else "Ordered already; nothing was sent."])
 
 

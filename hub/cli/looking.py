@@ -11,6 +11,7 @@ import click
 
 from hub.cli.common import emit, emit_stream, hub_of, table
 from hub.cli.office import Office, officer_name
+from hub.cli.published import counted
 from hub.cli.renewing import parse_days
 from hub.errors import RefusedError, UnavailableError
 from hub.indexing import caught_up, outlook_of
@@ -144,7 +145,7 @@ def _print(found: Iterator[dict[str, Any]]) -> None:
         for line in table([*heading, *lines]):
             click.echo(line)
         count += len(rows)
-    click.echo(f"{count} reports.")
+    click.echo(f"{counted(count, 'report')}.")
 
 
 @click.command()

@@ -13,6 +13,7 @@ from hub.cli.common import emit_stream, hub_of
 from hub.cli.files import Source, file_options, lines_in, rows_of
 from hub.cli.progress import Progress
 from hub.cli.published import (
+    counted,
     published_body,
     published_text,
     rehearsed_body,
@@ -181,7 +182,7 @@ def _publish(
     if place:
         for reason in sink.rejects.first:
             click.echo(reason)
-        click.echo(f"{sink.rejects.count} rows were rejected: see {place}.")
+        click.echo(f"Rejected: {counted(sink.rejects.count, 'row')}, see {place}.")
     return outcome
 
 

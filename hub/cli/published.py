@@ -10,7 +10,13 @@ from hub.publishing import Outcome
 from hub.publishing.rehearsal import Rehearsal
 from hub.publishing.rows import Job, Verdict
 
-__all__ = ["published_body", "published_text", "rehearsed_body", "rehearsed_text"]
+__all__ = [
+    "counted",
+    "published_body",
+    "published_text",
+    "rehearsed_body",
+    "rehearsed_text",
+]
 
 _SENT = ("new", "changed", "renewed", "restored")
 
@@ -26,6 +32,14 @@ def _numbers(outcome: Outcome) -> dict[str, int]:
         "repeated": counts[Verdict.REPEATED],
         "left_withdrawn": counts[Verdict.WITHDRAWN],
     }
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things: ``1 case``, ``2 cases``, ``3 batches``."""
+    if count == 1:
+        return f"1 {what}"
+    plural = {"entry": "entries", "batch": "batches"}.get(what, f"{what}s")
+    return f"{count} {plural}"
 
 
 def _said(numbers: dict[str, int], *names: str) -> str:
@@ -57,32 +71,34 @@ def published_text(
 ) -> Iterator[str]:
     """Yield lines for a person."""
     if resumed:
-        yield f"Sent {resumed} batches that an earlier run had left."
+        yield f"Sent {counted(resumed, 'batch')} that an earlier run had left."
     numbers = _numbers(outcome)
     how = _said(numbers, *_SENT)
     cases = sum(numbers[n] for n in _SENT)
-    yield (
-        f"Published {cases} cases in {outcome.entries} entries and {outcome.batches} "
-        f"batches{': ' if how else ''}{how}."
-    )
+    if cases:
+        sizes = counted(outcome.entries, "entry"), counted(outcome.batches, "batch")
+        yield f"Published {counted(cases, 'case')} in {sizes[0]} and {sizes[1]}: {how}."
+    else:
+        yield "Nothing in the file is new or changed."
     yield from _left_out(numbers)
     if job.replace:
+        gone = counted(len(outcome.withdrawn), "case")
+        yield f"Withdrew {gone} that the list {job.list!r} no longer has."
+    if job.replace and outcome.first_run:
         yield (
-            f"Withdrew {len(outcome.withdrawn)} cases that the list {job.list!r} "
-            "no longer has."
+            f"The list {job.list!r} was not published before; if it had another name, "
+            "say it with --list."
         )
     if waiting:
-        yield f"{waiting} batches wait for the hub; the next run sends them."
+        yield f"{counted(waiting, 'batch')} to be sent by the next run."
 
 
 def _left_out(numbers: dict[str, int]) -> Iterator[str]:
     if left := _said(numbers, "unchanged", "repeated"):
         yield f"Left out: {left}."
     if numbers["left_withdrawn"]:
-        yield (
-            f"{numbers['left_withdrawn']} rows are of cases that you withdrew; "
-            "--again publishes them."
-        )
+        rows = counted(numbers["left_withdrawn"], "row")
+        yield f"Left withdrawn: {rows} of cases that you withdrew; or say --again."
 
 
 def rehearsed_body(
@@ -110,10 +126,11 @@ def rehearsed_text(
     numbers = _numbers(outcome)
     cases = sum(numbers[n] for n in _SENT)
     how = _said(numbers, *_SENT)
-    yield f"Would publish {cases} cases{': ' if how else ''}{how}."
+    yield f"Would publish {counted(cases, 'case')}{': ' if how else ''}{how}."
     yield from _left_out(numbers)
     if job.replace:
-        yield f"Would withdraw {len(outcome.withdrawn)} cases: no longer in the list."
+        gone = counted(len(outcome.withdrawn), "case")
+        yield f"Would withdraw {gone} that the list {job.list!r} no longer has."
     for what, counter in (("Entries", found.kinds), ("Reports", found.types)):
         parts = ", ".join(f"{n} {name}" for name, n in sorted(counter.items()))
         yield f"{what}: {parts or 'none'}."

@@ -10,6 +10,7 @@ import click
 
 from hub.cli.after import named_or_refused
 from hub.cli.common import emit
+from hub.cli.published import counted
 from hub.cli.sending import Sending, sending
 from hub.errors import MalformedError
 from hub.indexing import outlook_of
@@ -75,7 +76,8 @@ def renew(
         "refused": [{"entry": str(n), "reason": why} for n, why in done.refused],
         "receipt": receipt,
     }
-    text = [f"Renewed {len(done.renewed)} reports in {len(done.pieces)} cases."]
+    sizes = counted(len(done.renewed), "report"), counted(len(done.pieces), "case")
+    text = [f"Renewed {sizes[0]} in {sizes[1]}."]
     text += [f"{name} was not renewed: {why}" for name, why in done.refused]
     emit(context, body, text)
     if done.refused:

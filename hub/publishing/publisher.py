@@ -84,6 +84,7 @@ class Outcome:
         batches: Batches that were sent.
         withdrawn: Cases of the list that were withdrawn because it has them no more.
         kept: Cases that it has no more and that were left standing.
+        first_run: Whether the list was never published before.
         receipt: Of the last batch.
         stopped: Why the file was not read to its end, or not all of it was done.
     """
@@ -93,6 +94,7 @@ class Outcome:
     batches: int = 0
     withdrawn: list[Case] = field(default_factory=list)
     kept: int = 0
+    first_run: bool = False
     receipt: dict[str, Any] | None = None
     stopped: HubError | KeysError | None = None
 
@@ -167,7 +169,7 @@ class _Run:
         self._packer = Packer()
         self._plans: dict[int, Plan] = {}
         self._unclear: list[bytes] = []
-        self.outcome = Outcome()
+        self.outcome = Outcome(first_run=planner.run == 1)
 
     def take(self, rows: list[Row]) -> None:
         """Decide about rows, ask for their tokens, and send batches that are full."""

@@ -412,6 +412,4 @@ def test_a_bar_for_persons_at_a_terminal_and_none_for_scripts(alliance, words):
     assert "publishing" in shown
     assert "rows/s" in shown
     assert "left" in shown
-    assert (
-        "Published 2500 cases in 2500 entries and 1 batches: 2500 new." in done.stdout
-    )
+    assert "Published 2500 cases in 2500 entries and 1 batch: 2500 new." in done.stdout
