@@ -24,6 +24,7 @@ from hub.errors import (
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
 from hub.sealing import check_not_sealed
 from hub.store.base import BatchRow, Store, StoredHead, Transaction
+from hub.store.pages import corrupt
 from hub.tlog.batch import digests_of
 from hub.tlog.checkpoint import Checkpoint, Head, peek_checkpoint, sign_checkpoint
 from hub.tlog.merkle import Frontier, leaf_hashes
@@ -286,6 +287,10 @@ def _extend(
     before = Frontier()
     if first:
         before = Frontier.of_hashes(first, tx.objects.hash_reader(feed, first))
+    head = tx.heads.get(feed)
+    if head is not None and head.size == first and before.root() != head.root:
+        # To sign on top of it would be another history, and convict this node.
+        raise corrupt(f"the tree hashes of {feed} do not lead to its head")
     frontier, nodes = before.extend_with_nodes(leaves)
     tx.objects.append(feed, first, lines, digests, nodes)
     for batch in batches:
