@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ class Spool:
     """A long list of JSON values in a file that has no name."""
 
     def __init__(self) -> None:
-        # Closed, and so gone, with the last reference to it.
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - Closed by the next line.
+        weakref.finalize(self, self._file.close)
         self.count = 0
 
     def add(self, value: Any) -> None:
