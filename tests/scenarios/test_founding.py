@@ -339,7 +339,8 @@ def test_an_officer_is_replaced_and_orders_an_erasure(town):
     assert "no key of this folder is an officer's" in town.said
     town.carry(order, "dora")
     town.hub("maison", "pull")
-    town.hub("maison", "show", "maison/1", status=5)
+    shown = town.hub("maison", "show", "maison/1")
+    assert (shown["state"], shown["line"]) == ("erased", None)
     assert town.audit()["ok"]
     # Fewer officers than the threshold asks for would freeze the registry.
     town.hub("anna", "officer", "remove", "dora", "--threshold", 3, status=2)
@@ -387,12 +388,20 @@ def test_a_key_is_rotated_while_publishing_goes_on(town):
     assert (found["ok"], found["void"]) == (True, [])
     reports = town.hub("maison", "reports")["reports"]
     assert len(reports) == len(hosts) + 2
-    header = town.hub("maison", "show", reports[-1]["entry"])
-    assert header["kind"] == "report"
+    # The member's folder took the new key by itself, once the registry had it.
+    signed = [
+        town.hub("maison", "show", report["entry"])["batch"]["signed_by"]
+        for report in (reports[0], max(reports, key=_index))
+    ]
+    assert [name.rpartition("/")[2] for name in signed] == ["k1", "k2"]
     # The old key is no more; a thief of it asks for nothing.
     for name in ("publish-k2.key", "publish-k2.label"):
         town.path("maison", "private", name).unlink()
     town.hub("maison", "whoami", status=5)
+
+
+def _index(report):
+    return int(report["entry"].partition("/")[2])
 
 
 def test_a_rotation_that_was_overtaken_is_proposed_again(town):
