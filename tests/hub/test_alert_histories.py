@@ -159,8 +159,8 @@ class Histories(RuleBasedStateMachine):
         self.world.index()
         return news(
             self.world.store,
+            self.world.directory_of.directory,
             self.watching,
-            self.world.directory,
             self.world.clock.now(),
             ways=["terminal"],
             refs=refs_of(self.ledger, "nobody"),

@@ -91,9 +91,10 @@ def test_two_parts_are_under_way_at_a_time_and_no_more(world, ledger, monkeypatc
     """While the node works on one part, the client works on the next."""
     monkeypatch.setattr(tokens, "BATCH", 4)
     tokenizer, wire = counted(world, ledger)
-    wire.pause = 0.02
+    wire.pause = 0.1
     assert len(tokenizer.tokens(domains(22))) == 22
-    assert wire.sizes == [4, 4, 4, 4, 4, 2]
+    # Which of two that are under way arrives first is nobody's promise.
+    assert sorted(wire.sizes) == [2, 4, 4, 4, 4, 4]
     assert wire.most == 2
     assert tokenizer.asked == 22
     assert tokenizer.rate > 0
@@ -107,7 +108,8 @@ def test_when_a_part_fails_what_was_paid_for_is_kept(world, ledger, monkeypatch)
     with pytest.raises(UnavailableError):
         tokenizer.tokens(domains(40))
     sent = len(wire.sizes)
-    assert sent <= 4
+    # One more may be on its way when the failure is noticed.
+    assert sent <= 5
     kept = 40 - sum(tokenizer.missing(domains(40)).values())
     assert kept == 4 * (sent - 1)
     wire.fails = lambda _number: False
