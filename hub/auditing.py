@@ -8,7 +8,7 @@ removes it; how large they may grow is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,14 @@ from hub.conviction import fork
 from hub.directory import Pin
 from hub.errors import HubError, UnavailableError
 from hub.findings import Finding
-from hub.model import render_time
+from hub.model import REGISTRY, EntryName, render_time
 from hub.peer import Peer
 from hub.registry import Registry
-from hub.store.base import Store, StoredHead
+from hub.store.base import Store, StoredHead, Transaction
 from hub.store.sqlite import SqliteStore
 from hub.sync import pull
 from hub.tlog.merkle import Frontier
+from schemas.fast import read_line
 
 __all__ = ["MOST_BYTES", "audit_nodes"]
 
@@ -173,6 +174,7 @@ def _add(total: Report, node: _Node) -> None:
         Finding(f.kind, f.feed, f.entry, f"{node.url}: {f.detail}")
         for f in report.findings
     ]
+    total.findings += _shown(node, report)
     total.entries += report.entries
     total.registry = max(total.registry, report.registry)
     total.evidence |= report.evidence
@@ -183,6 +185,26 @@ def _add(total: Report, node: _Node) -> None:
     total.lost += [e for e in report.lost if e not in total.lost]
     total.warnings += [f"{node.url}: {w}" for w in report.warnings]
     total.open += [o for o in report.open if o not in total.open]
+
+
+def _shown(node: _Node, report: Report) -> Iterator[Finding]:
+    """Yield the lines that a node shows although its own heads order them erased.
+
+    Its heads were read first, so it held each of these orders when it sent the lines.
+    """
+    with node.store.read() as tx:
+        for one in report.erased:
+            name, by = EntryName.parse(one["entry"]), EntryName.parse(one["by"])
+            if _line(tx, name) is None:
+                continue
+            order, _ = read_line(_line(tx, by) or b"", registry=by.feed == REGISTRY)
+            since = f"at {order['at']}" if order else "before"
+            detail = f"{node.url} shows it, and {by} ordered it erased {since}"
+            yield Finding("erased-line-shown", name.feed, str(name), detail)
+
+
+def _line(tx: Transaction, name: EntryName) -> bytes | None:
+    return next(tx.objects.lines(name.feed, name.index, name.index + 1)).raw
 
 
 def _compare(total: Report, feed: str, nodes: list[_Node]) -> None:

@@ -26,6 +26,7 @@ ADVICE = {
     "bad-signature": _OFFICERS,
     "checkpoint-between-batches": _OFFICERS,
     "dropped-batch": _OTHER_NODE,
+    "erased-line-shown": "Tell its operator: nobody may be shown what was erased.",
     "erased-header": _OTHER_NODE,
     "fork": _CONVICTS,
     "invalid-line": _HOME,

@@ -13,7 +13,7 @@ under the registry's witness keys, and its text is the checkpoint that is stored
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from hub.directory import Directory
@@ -38,14 +38,17 @@ from keys.note import (
 __all__ = [
     "FRESH",
     "REFRESH",
+    "Aged",
     "SizeConflictError",
     "Witness",
+    "aged_quorums",
     "check_old",
     "keep",
     "keep_shown",
     "lines_of",
     "others",
     "quorum",
+    "quorum_age",
     "shown_sizes",
     "visible",
     "witness_keys",
@@ -76,6 +79,80 @@ def others(directory: Directory, feed: str) -> list[str]:
 def quorum(directory: Directory, feed: str) -> int:
     """Return how many other nodes must cosign; 0 when the home is alone."""
     return directory.policy.quorum if others(directory, feed) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A head whose quorum was not renewed for too long, or was never there.
+
+    Args:
+        feed: The feed.
+        size: The size of its head.
+        age: Seconds since the q-th newest cosignature; None when there are fewer.
+        needed: How many other nodes the policy asks for.
+    """
+
+    feed: str
+    size: int
+    age: int | None
+    needed: int
+
+    def __str__(self) -> str:
+        """Say it to a person."""
+        head = f"{self.feed} at {self.size}"
+        if self.age is None:
+            return f"{head} was never cosigned by {self.needed} other nodes"
+        hours = self.age // 3600
+        return f"{head} was last cosigned by {self.needed} other nodes {hours} h ago"
+
+
+_AHEAD = 300  # Seconds by which the clock of an honest node may be ahead.
+
+
+def quorum_age(newest: Mapping[str, int], needed: int, now: int) -> int | None:
+    """Return the age of the q-th newest cosignature of a head, None without so many.
+
+    Args:
+        newest: For each node that counts, when it last cosigned the head.
+        needed: How many must have, at least 1.
+        now: The time here.
+    """
+    # A witness that dates its line ahead would seem fresh for as long as it likes.
+    times = sorted((t for t in newest.values() if t <= now + _AHEAD), reverse=True)
+    return max(now - times[needed - 1], 0) if len(times) >= needed else None
+
+
+def aged_quorums(
+    tx: Transaction,
+    directory: Directory,
+    now: int,
+    feeds: Collection[str] | None = None,
+) -> list[Aged]:
+    """Return the heads whose quorum is older than the policy's hours, by name.
+
+    Nothing but what is stored is asked. Where the policy asks for no quorum, nothing
+    ages.
+
+    Args:
+        tx: A snapshot of a mirror or of a node's store.
+        directory: The registry as of it.
+        now: The time here.
+        feeds: Which to look at; None for all.
+    """
+    found, most = [], directory.policy.fresh_hours * 3600
+    for feed, head in tx.heads.all().items():
+        needed = quorum(directory, feed)
+        if not needed or (feeds is not None and feed not in feeds):
+            continue
+        counted = set(others(directory, feed))
+        newest: dict[str, int] = {}
+        for row in tx.heads.cosignatures(feed, head.size):
+            if row.node in counted:
+                newest[row.node] = max(row.time, newest.get(row.node, 0))
+        age = quorum_age(newest, needed, now)
+        if age is None or age > most:
+            found.append(Aged(feed, head.size, age, needed))
+    return found
 
 
 def visible(tx: Transaction, directory: Directory, feed: str) -> StoredHead | None:

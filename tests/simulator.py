@@ -8,6 +8,7 @@ restores an older disk, makes a home sign a second history) and then lets nodes 
 from __future__ import annotations
 
 import copy
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -415,5 +416,21 @@ def rewrite(path: str, change: Callable[[dict[str, Any]], None]) -> Change:
         body = json.loads(raw)
         change(body)
         return status, json.dumps(body).encode()
+
+    return lie
+
+
+def mangled(
+    change: Callable[[bytes], bytes],
+    wanted: Callable[[httpx2.Request], bool] = lambda _request: True,
+) -> Change:
+    """Return a lie: what answers hold, packed or not, is changed before they leave."""
+
+    def lie(request: httpx2.Request, status: int, raw: bytes) -> tuple[Any, ...]:
+        if not wanted(request) or status != 200:
+            return status, raw
+        packed = raw.startswith(b"\x1f\x8b")
+        plain = gzip.decompress(raw) if packed else raw
+        return status, change(plain), {"content-encoding": "identity"}
 
     return lie

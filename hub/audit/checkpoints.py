@@ -19,6 +19,7 @@ from hub.tlog.checkpoint import Checkpoint, open_checkpoint
 from hub.tlog.evidence import RepeatedBatch, prove_fork, render_evidence
 from hub.tlog.merkle import Frontier, prove_inclusion
 from hub.tlog.proof import TlogProof
+from hub.witness import quorum_age
 from keys.cosignature import check_cosignature
 from keys.errors import KeysError
 from keys.note import VerifierKey, parse_note, parse_signature
@@ -123,14 +124,17 @@ class Heads:
         """Say how far the head is from cosigned lately by the quorum, or nothing."""
         # SPEC: design, Federation: freshness is the q-th newest cosignature's age.
         policy, size = self.directory.policy, self.walk.size
-        newest = sorted((w["newest"] for w in self.witnesses(size)), reverse=True)
+        newest = {w["node"]: w["newest"] for w in self.witnesses(size)}
         if not policy.quorum or not size:
             return ""
         if len(newest) < policy.quorum:
             return f"{len(newest)} of {policy.quorum} nodes cosigned the head of {size}"
-        hours = (now - newest[policy.quorum - 1]) // 3600
-        if hours < policy.fresh_hours:
+        age = quorum_age(newest, policy.quorum, now)
+        if age is not None and age <= policy.fresh_hours * 3600:
             return ""
+        if age is None:
+            return f"the cosignatures of the head of {size} are from the future"
+        hours = age // 3600
         return f"enough nodes cosigned the head of {size} last {hours} hours ago"
 
     # -- what convicts somebody ----------------------------------------------------

@@ -10,9 +10,10 @@ from typing import Any
 import click
 
 from hub.cli.common import emit, folder_of, hub_of
+from hub.cli.fresh import fresh_option, require
 from hub.directory import Directory, Pin
 from hub.errors import ConfigError, MalformedError
-from hub.model import EntryName
+from hub.model import REGISTRY, EntryName
 from hub.proving import disclose, make_proof
 from hub.verifying import MOST_BYTES, registry_of, verify_evidence, verify_proof
 
@@ -25,11 +26,19 @@ __all__ = ["COMMANDS"]
 @click.option(
     "--disclose", "open_it", is_flag=True, help="Add the identifier from stdin."
 )
+@fresh_option
 @click.pass_context
-def proof(context: click.Context, entry: str, out: Path | None, open_it: bool) -> None:
+def proof(
+    context: click.Context,
+    entry: str,
+    out: Path | None,
+    open_it: bool,
+    require_fresh: bool,
+) -> None:
     """Write one file that proves an entry without network."""
     hub = hub_of(context)
     name = EntryName.parse(entry)
+    require(hub, fresh=require_fresh, feeds={name.feed, REGISTRY})
     with hub.store.read() as tx:
         body = make_proof(tx, name, hub.registry.directory(tx))
     if open_it:

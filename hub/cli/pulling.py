@@ -8,6 +8,7 @@ import click
 
 from hub.cli.alerting import Desk, sentence, undelivered
 from hub.cli.common import emit, hub_of
+from hub.cli.fresh import aged_in, fresh_option, too_old
 from hub.cli.progress import Progress
 from hub.delivery import Undelivered
 from hub.errors import HubError, MisbehaviourError, UnavailableError
@@ -88,8 +89,9 @@ def _misbehaved(problem: HubError) -> bool:
 
 
 @click.command("pull")
+@fresh_option
 @click.pass_context
-def pull_command(context: click.Context) -> None:
+def pull_command(context: click.Context, *, require_fresh: bool) -> None:
     """Mirror all feeds, verified, and alert what changed on the watch list."""
     hub = hub_of(context)
     found, problem = Pulled(), None
@@ -119,7 +121,10 @@ def pull_command(context: click.Context) -> None:
         click.echo(f"hub: {outdated}", err=True)
     for line in _judged(found):
         click.echo(f"hub: {line}", err=True)
-    _fail([*_problems(found), *([problem] if problem else [])], failed)
+    problems = [*_problems(found), *([problem] if problem else [])]
+    if (aged := aged_in(hub)) and require_fresh:
+        problems.append(too_old(aged))
+    _fail(problems, failed)
 
 
 def _fail(problems: list[HubError], failed: list[Undelivered]) -> None:

@@ -15,6 +15,7 @@ import click
 from hub.cli.common import emit, hub_of
 from hub.cli.estimating import RATE, body_of, rests_of, text_of
 from hub.cli.files import Source, file_options, lines_in, rows_of
+from hub.cli.fresh import fresh_option, require
 from hub.cli.progress import Progress
 from hub.cli.results import CsvLines, JsonLines, Table, Writer
 from hub.errors import (
@@ -60,6 +61,7 @@ class Wanted:
 
 def _options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
+        fresh_option,
         click.option("--estimate", is_flag=True, help="Only say what it would take."),
         click.option(
             "--from-row", type=click.IntRange(0), default=0, help="Go on at this row."
@@ -106,6 +108,7 @@ def screen_command(
     /,
     source: Source,
     estimate: bool,
+    require_fresh: bool,
     form: str | None,
     **more: Any,
 ) -> None:
@@ -123,6 +126,7 @@ def screen_command(
         body = body_of(found, rests_of(hub, tokenizer, found), ledger)
         emit(context, body, text_of(body))
         return
+    require(hub, fresh=require_fresh)
     with Progress("screening", "rows", lines_in(source.file)) as bar:
         run = Run(hub, ledger, tokenizer, wanted, bar)
         with _opened(wanted) as stream:

@@ -13,7 +13,12 @@ from hub.auditing import audit_nodes
 from hub.conviction import judge
 from hub.errors import UnavailableError
 from hub.findings import Finding
-from tests.simulator import World
+from hub.model import new_salt, render_time, render_tombstone
+from hub.officers import registry_entry
+from hub.publishing import make_batch
+from hub.tlog.batch import digests_of
+from schemas.base import render_line
+from tests.simulator import ALLIANCE, World
 
 
 @pytest.fixture
@@ -199,3 +204,49 @@ def test_hostile_text_is_shown_and_not_obeyed(world, place):
 def test_the_json_is_json(world, place):
     report = ask(world, place)
     assert json.loads(json.dumps(report.to_json()))["ok"] is True
+
+
+@pytest.mark.parametrize("by", ["member", "officers"])
+def test_a_node_that_shows_what_was_erased_is_a_finding(world, place, by):
+    """Its own heads hold the order; the other nodes show tombstones."""
+    maison, home = world.members["maison"], world.nodes["node1"]
+    indices = {"indices": [2], "ground": "other"}
+    if by == "member":
+        with home.store.read() as tx:
+            head = home.hub.registry.current(tx).head
+        at = render_time(world.clock.now())
+        entry = {"kind": "erasure", "salt": new_salt(), "at": at, **indices}
+        line = render_line(entry)
+        body = make_batch(f"{ALLIANCE}/maison", [line], head, maison.key)[1]
+        maison.client("node1").publish("maison", body)
+        order = "maison/5"
+    else:
+        entry = registry_entry("erasure", world.clock.now(), feed="maison", **indices)
+        order = f"registry/{world.officers(entry)['size'] - 1}"
+    world.settle()
+    assert ask(world, place).findings == []
+    for path in place.iterdir():
+        path.unlink()
+    # A node that forgot the order serves the line again.
+    with world.nodes["node3"].store.write() as tx:
+        tx.erasures.void(order)
+    [found] = ask(world, place).findings
+    assert (found.kind, found.entry) == ("erased-line-shown", "maison/2")
+    assert f"http://node3.example shows it, and {order} ordered it" in found.detail
+
+
+def test_a_node_that_withholds_a_line_is_a_finding(world, place):
+    """A tombstone that no order covers; the others show the line."""
+
+    def lie(request, status, raw):
+        if request.url.path != "/v1/feeds/maison/entries" or status != 200:
+            return status, raw
+        lines = gzip.decompress(raw)[:-1].split(b"\n")
+        lines[2] = render_tombstone(2, digests_of([lines[2]])[0], "maison/3")
+        body = b"\n".join([*lines, b""])
+        return status, body, {"content-encoding": "identity"}
+
+    world.lies["node3", "*"] = lie
+    [found] = ask(world, place).findings
+    assert (found.kind, found.feed) == ("tombstone-without-erasure", "maison")
+    assert "http://node3.example" in found.detail

@@ -10,7 +10,7 @@ from hub.audit import audit
 from hub.scrubbing import scrub
 from hub.store.engine import sqlite3
 from hub.store.sqlite import SqliteStore
-from tests.simulator import World
+from tests.simulator import World, mangled
 
 COUNT = 700
 
@@ -139,10 +139,7 @@ def test_a_damage_is_found_and_mended_from_a_peer(world, fault):
 def test_a_peer_that_lies_mends_nothing_and_the_next_one_does(world):
     node = damage(world, "node2", altered_line)
 
-    def lie(_request, status, raw):
-        return status, raw.replace(b"50", b"60") if status == 200 else raw
-
-    world.lies["node3", "*"] = lie
+    world.lies["node3", "*"] = mangled(lambda raw: raw.replace(b"50", b"60"))
     peers = [node.client("node3"), node.client("node1")]
     found = scrub(node.store, node.hub.registry, peers[:1])
     assert found.left

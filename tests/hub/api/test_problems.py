@@ -42,6 +42,7 @@ NOT_OVER_HTTP = {
     "no-database",
     "not-sealed",
     "not-that",
+    "visit-over",
     "older-database",
     "other-alliance",
     "token",
