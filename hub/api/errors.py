@@ -116,6 +116,7 @@ SLUGS = {
     "sealed": 503,
     "starting": 503,
     "unavailable": 503,
+    "visit-over": 503,
 }
 """The status of every slug."""
 
