@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hub.directory import Directory
@@ -12,7 +13,7 @@ from hub.feeds import check_report
 from hub.model import new_salt, parse_time, render_time
 from keys.encoding import to_base64
 from schemas.base import SchemaError, render_line
-from schemas.fast import check_line
+from schemas.fast import check_line, json_schema
 
 __all__ = ["DEFAULT_DAYS", "ReportDraft", "entry_line", "report_line", "valid_days"]
 
@@ -88,5 +89,17 @@ class ReportDraft:
 
 def report_line(fields: Mapping[str, Any], token: bytes, now: int) -> bytes:
     """Return the line of a report; a token of another value changes no length."""
-    entry = {"kind": "report", "salt": new_salt(), "at": render_time(now)}
-    return render_line({**entry, "token": to_base64(token), **fields})
+    entry: dict[str, Any] = {
+        "kind": "report",
+        "salt": new_salt(),
+        "at": render_time(now),
+    }
+    entry |= {"token": to_base64(token), **fields}
+    # In the order of the schema a mirror recognises a report at a glance.
+    known = {name: entry.pop(name) for name in _order() if name in entry}
+    return render_line({**known, **entry})
+
+
+@cache
+def _order() -> tuple[str, ...]:
+    return "kind", *json_schema("report")["properties"]
