@@ -42,7 +42,6 @@ NOT_OVER_HTTP = {
     "no-database",
     "not-sealed",
     "not-that",
-    "visit-over",
     "older-database",
     "other-alliance",
     "token",
