@@ -11,21 +11,30 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hub.directory import Directory
-from hub.errors import HubError, MalformedError, MisbehaviourError, ProofError
+from hub.errors import (
+    HubError,
+    MalformedError,
+    MisbehaviourError,
+    ProofError,
+    UnavailableError,
+)
 from hub.freezing import fork_name
-from hub.model import check_feed
+from hub.model import REGISTRY, check_feed, origin_of
 from hub.peer import Peer
 from hub.store.base import EvidenceRow, Store, StoredHead, Transaction
 from hub.tlog.advance import Relation, relate
+from hub.tlog.batch import parse_batch_note, parse_header
 from hub.tlog.checkpoint import Head, peek_checkpoint
 from hub.tlog.evidence import (
     Evidence,
     ForkEvidence,
     RepeatedBatch,
+    TwoSuccessors,
     WitnessRollback,
     check_fork,
     check_repeat,
     check_rollback,
+    check_successors,
     parse_evidence,
     prove_fork,
     render_evidence,
@@ -36,7 +45,7 @@ from hub.tlog.tiles import TileId, TileReader
 from hub.verifier import OpenBatch
 from hub.witness import witness_keys
 from keys.errors import KeysError
-from keys.note import add_signatures, parse_signature
+from keys.note import add_signatures, parse_note, parse_signature
 
 __all__ = [
     "RepeatError",
@@ -46,9 +55,14 @@ __all__ = [
     "find_fork",
     "fork",
     "judge",
+    "note_successor",
     "rollback",
     "show_repeat",
+    "show_successors",
 ]
+
+
+_STEPS = 100  # Batches of the registry that are compared with a peer's.
 
 
 def feed_of(directory: Directory, origin: str) -> str:
@@ -76,6 +90,8 @@ def judge(raw: bytes, directory: Directory, now: int) -> EvidenceRow:
             return _fork(evidence, raw, directory, now)
         if isinstance(evidence, RepeatedBatch):
             return _repeat(evidence, raw, directory, now)
+        if isinstance(evidence, TwoSuccessors):
+            return _successors(evidence, raw, directory, now)
         return _rollback(evidence, raw, directory, now)
     except KeysError as error:
         raise MalformedError(str(error), code="bad-evidence") from None
@@ -106,6 +122,16 @@ def _repeat(
     name = f"repeated-batch/{feed}/{batch.hex()}"
     size = max(proof.index for proof in evidence.proofs)
     return EvidenceRow(name, "repeated-batch", feed, size, raw, now)
+
+
+def _successors(
+    evidence: TwoSuccessors, raw: bytes, directory: Directory, now: int
+) -> EvidenceRow:
+    origin = origin_of(directory.alliance, REGISTRY)
+    head, both = check_successors(evidence, origin, directory.board)
+    names = ",".join(name.rpartition("/")[2] for name in both)
+    name = f"two-successors/{head.size}/{names}"
+    return EvidenceRow(name, "two-successors", REGISTRY, head.size, raw, now)
 
 
 def _rollback(
@@ -254,3 +280,67 @@ def rollback(
         lines = [parse_signature(r.line.decode().removesuffix("\n")) for r in rows]
         notes.append(add_signatures(found[0][1], *lines))
     return render_evidence(WitnessRollback(key_name, notes[0], notes[1]))
+
+
+def note_successor(
+    store: Store, directory: Directory, batch: Sequence[bytes], now: int
+) -> None:
+    """Keep the evidence that a registry batch is, if the registry passed its head.
+
+    Args:
+        store: Holds the registry, and with it the batch that came instead.
+        directory: The directory as of it.
+        batch: The header line and the entries, whoever sent them.
+        now: The time here.
+    """
+    try:
+        head = parse_batch_note(parse_note(parse_header(batch[0])).text).registry
+        ours = _batch_on(store, head.size)
+        if ours:
+            found = TwoSuccessors(ours, tuple(batch))
+            accept(store, directory, render_evidence(found), now)
+    except (MalformedError, ProofError, KeysError):
+        # It is the same batch, or too few officers signed it: nobody did wrong.
+        return
+
+
+def _batch_on(store: Store, size: int) -> tuple[bytes, ...]:
+    """Return the stored registry batch on top of a head, nothing without one."""
+    with store.read() as tx:
+        row = tx.batches.at(REGISTRY, size)
+        if row is None or row.first != size:
+            return ()
+        return tuple(
+            line.raw or b"" for line in tx.objects.lines(REGISTRY, size, row.stop)
+        )
+
+
+def show_successors(store: Store, directory: Directory, peer: Peer, now: int) -> None:
+    """Find where a peer's registry parts from ours, and keep what that proves.
+
+    Nothing that the peer says counts but the officers' signatures.
+    """
+    with store.read() as tx:
+        size = tx.objects.size(REGISTRY)
+    for _ in range(_STEPS):
+        with store.read() as tx:
+            row = tx.batches.at(REGISTRY, size - 1) if size else None
+        if row is None:
+            return
+        size = row.first
+        try:
+            theirs = _batch_of(peer, size)
+        except UnavailableError:
+            return
+        except (HubError, KeysError, IndexError):
+            # Its registry may end below.
+            continue
+        if theirs[0] == _batch_on(store, size)[0]:
+            return
+        note_successor(store, directory, theirs, now)
+
+
+def _batch_of(peer: Peer, first: int) -> list[bytes]:
+    header = peer.lines(REGISTRY, first, first + 1)[0]
+    count = parse_batch_note(parse_note(parse_header(header)).text).count
+    return [header, *peer.lines(REGISTRY, first + 1, first + 1 + count)]

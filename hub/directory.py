@@ -49,7 +49,8 @@ class Directory:
     """The state of the alliance as of registry size ``size``; never changed in place.
 
     ``suspended`` maps an entry name to the second until which it is inactive;
-    ``former`` holds the public keys of officers that were replaced.
+    ``former`` holds the public keys of officers that were replaced, ``boards`` since
+    which size which threshold of which officers signs.
     """
 
     alliance: str
@@ -68,17 +69,25 @@ class Directory:
     policy: Policy = field(default_factory=Policy)
     suspended: Mapping[EntryName, int] = field(default_factory=dict)
     former: frozenset[bytes] = frozenset()
+    boards: tuple[tuple[int, int, tuple[str, ...]], ...] = ()
 
     @classmethod
     def of_pin(cls, pin: Pin) -> Directory:
         """Return the directory before the registry's first line."""
-        return cls(pin.alliance, pin.threshold, pin.officers)
+        boards = ((0, pin.threshold, pin.officers),)
+        return cls(pin.alliance, pin.threshold, pin.officers, boards=boards)
 
     # -- questions ---------------------------------------------------------------
 
     def officer_vkeys(self) -> list[VerifierKey]:
         """Return the officers' verifier keys."""
         return [parse_vkey(v) for v in self.officers]
+
+    def board(self, size: int) -> tuple[int, list[VerifierKey]]:
+        """Return the threshold and the officers that sign on top of a head."""
+        fitting = [board for board in self.boards if board[0] <= size]
+        _, threshold, officers = fitting[-1]
+        return threshold, [parse_vkey(v) for v in officers]
 
     def key_name(self, key: Key) -> str:
         """Return the name under which a key signs notes and requests."""
@@ -228,8 +237,14 @@ def _alliance(state: Directory, entry: Entry) -> Directory:
     if after & (state.former | {k.public for k in state.keys}):
         raise _refuse("an officer's key was registered before; make a new one")
     former = state.former | (before - after)
+    # The batch that holds this entry is signed by those before: it ends above.
+    boards = (*state.boards, (state.size, entry["threshold"], officers))
     return replace(
-        state, officers=officers, threshold=entry["threshold"], former=former
+        state,
+        officers=officers,
+        threshold=entry["threshold"],
+        former=former,
+        boards=boards,
     )
 
 

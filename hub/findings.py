@@ -39,6 +39,7 @@ ADVICE = {
     "stale-proposal": _OFFICERS,
     "tombstone-without-erasure": _OTHER_NODE,
     "too-few-officers": _OFFICERS,
+    "two-successors": _CONVICTS,
     "unknown-registry-head": "Ask the member which registry its client saw.",
     "unknown-token-key": _HOME,
     "witness-rollback": _CONVICTS,

@@ -19,6 +19,7 @@ from hub.conviction import (
     find_fork,
     fork,
     show_repeat,
+    show_successors,
 )
 from hub.cutting import Cut, drop, follow_homes
 from hub.directory import Directory
@@ -202,8 +203,9 @@ def _undisturbed(one: _Feed, raw: bytes) -> tuple[int, int]:
     for left in reversed(range(_TRIES)):
         try:
             return one.pull(raw)
-        except ConflictError:
-            if not left:
+        except ConflictError as error:
+            # A batch on top of another head is the peer's; no other pull is at it.
+            if not left or error.code == "stale-proposal":
                 raise
     raise AssertionError("the last try returns or raises")
 
@@ -253,6 +255,9 @@ class _Feed:
             wrapped = error if isinstance(error, HubError) else _wrap(error)
             result.problems[self.name] = wrapped
             self.convict(wrapped)
+            if self.name == REGISTRY:
+                known = _directory(self.store, self.registry)
+                show_successors(self.store, known, self.client, self.now)
             self._add_part(result)
             return
         if after > before:
@@ -283,6 +288,10 @@ class _Feed:
                 raise show_repeat(error, self.client) from None
             except (MalformedError, RefusedError, KeysError):
                 self._suspect(note)
+                raise
+            except ConflictError as error:
+                if error.code == "stale-proposal":
+                    self._suspect(note)
                 raise
             self.progress(self.name, size - start, claimed.size - start)
         return start, size
@@ -357,8 +366,7 @@ class _Feed:
             directory = self.registry.directory(tx)
             if head is None or claimed.size > head.size:
                 check_not_frozen(tx, directory, self.name)
-                # Nobody's lines are fetched for a head that its home did not sign. Who
-                # signs the registry is known only after its lines.
+                # Lines are fetched for signed heads; the registry's name its key.
                 if self.name != REGISTRY:
                     self._open(directory, raw)
                 return

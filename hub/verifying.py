@@ -383,6 +383,12 @@ def _says(kind: str, feed: str, name: str, size: int) -> str:
         )
     if kind == "repeated-batch":
         return f"The log key of {feed} signed a tree that holds one batch twice."
+    if kind == "two-successors":
+        names = name.rpartition("/")[2].replace(",", ", ")
+        return (
+            f"{names} signed two different batches on top of the registry's head of "
+            f"{size}, each with enough other officers."
+        )
     node = name.split("/")[1]
     return f"{node} cosigned a smaller head of {feed} after a larger one."
 

@@ -26,7 +26,8 @@ from hub.api.described import (
     said,
 )
 from hub.api.federation import cosigned
-from hub.errors import MalformedError, NotHomeError, RefusedError
+from hub.conviction import note_successor
+from hub.errors import HubError, MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt as Stored
 from hub.feeds import authorise, known_batch, publish
 from hub.freezing import check_not_frozen, is_frozen
@@ -133,14 +134,21 @@ def post_batch(feed: str) -> Response:
         authorise(directory, feed, tx.objects.size(feed), line)
     lines = _read_lines(header)
     shown = shown_sizes(node.hub.store, directory) if feed == REGISTRY else {}
-    receipt = publish(
-        node.hub.store,
-        node.hub.registry.current,
-        feed,
-        lines,
-        signer=node.log_keys(feed),
-        now=node.hub.clock.now(),
-    )
+    now = node.hub.clock.now()
+    try:
+        receipt = publish(
+            node.hub.store,
+            node.hub.registry.current,
+            feed,
+            lines,
+            signer=node.log_keys(feed),
+            now=now,
+        )
+    except HubError:
+        if feed == REGISTRY:
+            # Refused or not: officers who signed two successors convicted themselves.
+            note_successor(node.hub.store, node.directory(), lines, now)
+        raise
     if feed == REGISTRY:
         keep_shown(node.hub.store, shown, directory, node.directory())
     return _receipt(receipt)

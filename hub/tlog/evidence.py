@@ -8,8 +8,10 @@ A file is one JSON object on one line, its keys in this order and nothing else i
      "headers":[L,L],"proofs":[P,P]}
     {"format":"alliance-hub-evidence/v1","kind":"witness-rollback",
      "witness":"<key name>","notes":[N,N]}
+    {"format":"alliance-hub-evidence/v1","kind":"two-successors",
+     "batches":[[L,...],[L,...]]}
 
-N is a signed checkpoint, H a hash in base64, L a header line, P a tlog-proof, each
+N is a signed checkpoint, H a hash in base64, L a line, P a tlog-proof, each
 verbatim; the file ends in a newline (the examples are broken for the page).
 
 - *fork* convicts the log: two checkpoints that cannot both be true. Two roots at one
@@ -21,6 +23,10 @@ verbatim; the file ends in a newline (the examples are broken for the page).
   then stands elsewhere in the tree that follows.
 - *witness-rollback* convicts a node: it cosigned a larger tree, and at a later second a
   smaller one. Within one second the order is unknown, and nothing is proved.
+
+- *two-successors* convicts officers: two whole batches of the registry, each with
+  enough signatures, on top of one head. Whoever signed both is convicted, unless one of
+  them holds the ``home`` entry by which the registry goes on from that head elsewhere.
 
 Every checkpoint must carry the log's signature, by the key that the registry holds for
 a head of that size. So the heads above a cut, signed by the key that lost the feed, are
@@ -38,13 +44,13 @@ from typing import Any
 from hub.errors import MalformedError, ProofError
 from hub.tlog.advance import Relation, relate
 from hub.tlog.batch import BatchNote, digests_of, parse_batch_note, parse_header
-from hub.tlog.checkpoint import Checkpoint, open_checkpoint, peek_checkpoint
-from hub.tlog.merkle import HashReader, prove_roots
+from hub.tlog.checkpoint import Checkpoint, Head, open_checkpoint, peek_checkpoint
+from hub.tlog.merkle import HashReader, leaf_hashes, prove_roots, root_of
 from hub.tlog.proof import TlogProof, check_proof, parse_proof, render_proof
 from keys.cosignature import check_cosignature
 from keys.encoding import from_base64, to_base64
 from keys.errors import KeysError
-from keys.note import VerifierKey, parse_note
+from keys.note import VerifierKey, open_note, parse_note
 
 __all__ = [
     "MAX_BYTES",
@@ -52,10 +58,12 @@ __all__ = [
     "ForkEvidence",
     "LogKeys",
     "RepeatedBatch",
+    "TwoSuccessors",
     "WitnessRollback",
     "check_fork",
     "check_repeat",
     "check_rollback",
+    "check_successors",
     "parse_evidence",
     "prove_fork",
     "render_evidence",
@@ -93,7 +101,17 @@ class WitnessRollback:
     smaller: bytes
 
 
-Evidence = ForkEvidence | RepeatedBatch | WitnessRollback
+@dataclass(frozen=True, slots=True)
+class TwoSuccessors:
+    """Two batches of the registry, each with its header first, on top of one head."""
+
+    first: tuple[bytes, ...]
+    second: tuple[bytes, ...]
+
+
+Evidence = ForkEvidence | RepeatedBatch | WitnessRollback | TwoSuccessors
+Board = Callable[[int], tuple[int, list[VerifierKey]]]
+"""Gives the threshold and the officers that sign on top of a head of that size."""
 
 
 def render_evidence(evidence: Evidence) -> bytes:
@@ -116,6 +134,10 @@ def _body(evidence: Evidence) -> dict[str, Any]:
             "headers": [line.decode() for line in evidence.headers],
             "proofs": [render_proof(proof).decode() for proof in evidence.proofs],
         }
+    if isinstance(evidence, TwoSuccessors):
+        batches = (evidence.first, evidence.second)
+        lines = [[line.decode() for line in batch] for batch in batches]
+        return {"kind": "two-successors", "batches": lines}
     return {
         "kind": "witness-rollback",
         "witness": evidence.witness,
@@ -155,7 +177,14 @@ def _read(body: dict[str, Any]) -> Evidence:
         return RepeatedBatch(_pair(body["headers"]), proofs)
     if kind == "witness-rollback":
         return WitnessRollback(str(body["witness"]), *_pair(body["notes"]))
+    if kind == "two-successors":
+        one, two = body["batches"]
+        return TwoSuccessors(_lines(one), _lines(two))
     raise MalformedError("evidence of an unknown kind")
+
+
+def _lines(values: list[str]) -> tuple[bytes, ...]:
+    return tuple(str(value).encode() for value in values)
 
 
 def _pair(values: list[str]) -> tuple[bytes, bytes]:
@@ -290,3 +319,62 @@ def _times(raw: bytes, witness: VerifierKey) -> list[int]:
         return [check_cosignature(note.text, line, witness) for line in lines]
     except KeysError as error:
         raise ProofError(f"a cosignature does not count: {error}") from None
+
+
+def check_successors(
+    evidence: TwoSuccessors, origin: str, board: Board
+) -> tuple[Head, list[str]]:
+    """Check that officers signed two different batches on top of one registry head.
+
+    Returns:
+        The head, and the key names of the officers that signed both.
+
+    Raises:
+        MalformedError: One is no whole batch of ``origin``.
+        ProofError: Too few officers signed one, or nothing is proved.
+    """
+    first, second = (_batch(b[0], origin) for b in _whole(evidence))
+    head = first.registry
+    if first == second or second.registry != head:
+        raise ProofError("not two successors of one head", code="no-evidence")
+    for note, batch in ((first, evidence.first), (second, evidence.second)):
+        leaves = leaf_hashes(digests_of(batch[1:]))
+        if note.count != len(leaves) or note.root != root_of(leaves):
+            raise ProofError("the entries are not those that were signed")
+        if any(_cuts(line, head) for line in batch[1:]):
+            raise ProofError("one of them moves the registry", code="no-evidence")
+    signed = [_officers(b[0], board(head.size)) for b in _whole(evidence)]
+    both = sorted({v.name for v in signed[0] if v in signed[1]})
+    if not both:
+        raise ProofError("no officer signed both of them", code="no-evidence")
+    return head, both
+
+
+def _whole(evidence: TwoSuccessors) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+    if not evidence.first or not evidence.second:
+        raise ProofError("a batch is missing", code="no-evidence")
+    return evidence.first, evidence.second
+
+
+def _cuts(line: bytes, head: Head) -> bool:
+    """Tell whether a line is the home entry by which the registry goes on from here."""
+    try:
+        entry = json.loads(line)
+        kind = entry["kind"], entry["feed"], entry["size"], entry["root"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return False
+    return kind == ("home", "registry", head.size, to_base64(head.root))
+
+
+def _officers(
+    header: bytes, board: tuple[int, list[VerifierKey]]
+) -> tuple[VerifierKey, ...]:
+    """Return the officers that signed a header, if they are enough."""
+    threshold, known = board
+    try:
+        found = open_note(parse_header(header), known).verified
+    except KeysError as error:
+        raise ProofError(f"a batch is not signed by officers: {error}") from None
+    if len({v.public for v in found}) < threshold:
+        raise ProofError("too few officers signed a batch", code="no-evidence")
+    return tuple(found)
