@@ -183,9 +183,24 @@ def get_receipt(feed: str, first: int) -> Response:
             raise RefusedError("there is no such batch", code="not-found")
         if batch.stop > head.size:
             raise RefusedError("the batch waits for its quorum", code="not-found")
-        size, checkpoint = tx.heads.checkpoints(feed, batch.stop, 1)[0]
-        needed = quorum(node.hub.registry.directory(tx), feed)
+        directory = node.hub.registry.directory(tx)
+        needed, counted = quorum(directory, feed), set(others(directory, feed))
+        notes = tx.heads.checkpoints(feed, batch.stop, 100)
+        # A witness that holds a later head cosigns no earlier one: over the batch is
+        # every head above it.
+        size, checkpoint = next(
+            (
+                note
+                for note in notes
+                if len(counted & _cosigners(tx, feed, note[0])) >= needed
+            ),
+            notes[0],
+        )
     return _answer(Stored(feed, first, size, checkpoint), needed)
+
+
+def _cosigners(tx: Transaction, feed: str, size: int) -> set[str]:
+    return {row.node for row in tx.heads.cosignatures(feed, size)}
 
 
 def _answer(receipt: Stored, needed: int) -> Response:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hub.tlog.checkpoint import EMPTY, Checkpoint, peek_checkpoint, sign_checkpoint
@@ -203,3 +205,19 @@ def test_a_dialogue_of_nine_requests(dialogue):
     for place, size in ((1, 2), (3, 2), (5, 4), (7, 6)):
         d.line(said[place], size)
     assert d.witness.size("maison") == 6
+
+
+def test_a_later_head_with_its_quorum_is_a_receipt_too(dialogue):
+    """A witness that cosigned a later head first never cosigns the earlier one."""
+    d = dialogue
+    assert d.ask(0, d.notes[6]).status == 200
+    assert d.ask(0, d.notes[2]).status == 409
+    path = "/v1/feeds/maison/receipts/0"
+    member = d.world.members["maison"].client("node1")
+    assert member.probe("GET", path).status == 202
+    d.home.sync("node2")
+    answer = member.probe("GET", path)
+    assert answer.status == 200
+    body = json.loads(answer.body)
+    assert (body["first"], body["size"]) == (0, 6)
+    assert any("/node/node2 " in line for line in body["cosignatures"])
