@@ -13,15 +13,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hub.directory import Directory
-from hub.errors import ConflictError, NotHomeError
+from hub.errors import ConflictError, NotHomeError, UnavailableError
 from hub.freezing import is_frozen
 from hub.model import REGISTRY
 from hub.store.base import Transaction
-from hub.tlog.merkle import EMPTY_ROOT
+from hub.tlog.merkle import EMPTY_ROOT, Frontier
 from keys.ed25519 import Signer
 from keys.encoding import from_base64
 
-__all__ = ["LogKeys", "check_registry_batch", "log_key"]
+__all__ = ["LogKeys", "check_caught_up", "check_registry_batch", "log_key"]
 
 Entry = Mapping[str, Any]
 LogKeys = Signer | Mapping[bytes, Signer]
@@ -47,6 +47,27 @@ def log_key(directory: Directory, feed: str, signer: LogKeys) -> Signer:
             home=directory.nodes[home.node],
         )
     return keys[home.public]
+
+
+def check_caught_up(tx: Transaction, directory: Directory, feed: str) -> None:
+    """Refuse to sign for a feed before all of it up to the named head is here.
+
+    Raises:
+        UnavailableError: This new home lacks a part of the feed, or holds another
+            history than the officers named (``not-caught-up``).
+    """
+    home, size = directory.home(feed), tx.objects.size(feed)
+    if home is None or not home.size:
+        return
+    if size >= home.size:
+        reader = tx.objects.hash_reader(feed, home.size)
+        if Frontier.of_hashes(home.size, reader).root() == home.root:
+            return
+    raise UnavailableError(
+        f"{feed} goes on here from {home.size}, and this node holds {size} of it yet",
+        code="not-caught-up",
+        advice="It catches up from its peers; send the batch again in a minute.",
+    )
 
 
 def check_registry_batch(

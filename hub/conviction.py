@@ -110,6 +110,10 @@ def _fork(
     small = min((first, second), key=lambda c: c.size)
     large = max((first, second), key=lambda c: c.size)
     public = directory.log_public(feed, large.size) or b""
+    if directory.log_public(feed, small.size) != public:
+        # What the earlier key signed beside the officers' choice is void above it, and
+        # the key that goes on from there is bound by their choice and by nothing else.
+        raise ProofError("the heads are of two log keys", code="no-evidence")
     return EvidenceRow(fork_name(feed, public), "fork", feed, small.size, raw, now)
 
 

@@ -113,6 +113,8 @@ class Federation:
             MalformedError: Its list of heads is not one.
         """
         now, marks = self.clock.now(), self.witness.marks
+        # What a process that was killed left undone is done first.
+        self.follow_homes()
         client: Peer = self.client(peer)
         if until is not None:
             client = Bounded(client, self.clock, until, VISIT_BYTES)

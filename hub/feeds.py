@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hub.acceptance import LogKeys, check_registry_batch, log_key
+from hub.acceptance import LogKeys, check_caught_up, check_registry_batch, log_key
 from hub.directory import Directory
 from hub.erasure import check_order, record_orders, settle_arrivals, void_closed
 from hub.erasure import void_ranges as void_ranges  # noqa: PLC0414 - Known from here.
@@ -21,6 +21,7 @@ from hub.errors import (
     RefusedError,
     UnavailableError,
 )
+from hub.freezing import check_key
 from hub.model import REGISTRY, EntryName, origin_of, parse_time
 from hub.sealing import check_not_sealed
 from hub.store.base import BatchRow, Store, StoredHead, Transaction
@@ -134,7 +135,10 @@ def publish(
             key = check_registry_batch(tx, replay, lines, digests, entries, signer)
         else:
             check_not_sealed(tx, replay.directory, feed)
+            check_caught_up(tx, replay.directory, feed)
             key = log_key(replay.directory, feed, signer)
+        # With the key of after the batch: the registry's freeze ends by such a batch.
+        check_key(tx, feed, key.public)
         alliance = replay.directory.alliance
         receipt = append(tx, alliance, batch, lines, digests, leaves=leaves, signer=key)
         numbered = enumerate(entries, batch.first + 1)

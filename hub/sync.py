@@ -365,13 +365,16 @@ class _Feed:
         with self.store.read() as tx:
             directory = self.registry.directory(tx)
             if head is None or claimed.size > head.size:
-                check_not_frozen(tx, directory, self.name)
                 # Lines are fetched for signed heads; the registry's name its key.
                 if self.name != REGISTRY:
+                    check_not_frozen(tx, directory, self.name)
                     self._open(directory, raw)
                 return
             self._open(directory, raw)
             if self._root_at(tx, claimed.size) != claimed.root:
+                if self._is_left_behind(tx, directory, head, claimed):
+                    self.behind = (0, head.size)
+                    return
                 raise self._fork(self._proof(tx, head, raw))
         # What another pull stored since we asked says nothing about the peer.
         if claimed.size >= min(head.size, self.known):
@@ -384,6 +387,19 @@ class _Feed:
                 f"{head.size} before",
                 advice="Its operator may have restored an old copy: tell them.",
             )
+
+    def _is_left_behind(
+        self,
+        tx: Transaction,
+        directory: Directory,
+        head: StoredHead,
+        claimed: Checkpoint,
+    ) -> bool:
+        """Tell whether a peer holds a branch on which the officers decided against."""
+        home = directory.home(self.name)
+        if home is None or not claimed.size <= home.size <= head.size:
+            return False
+        return self._root_at(tx, home.size) == home.root
 
     def _proof(self, tx: Transaction, head: StoredHead, raw: bytes) -> bytes:
         reader = tx.objects.hash_reader(self.name, head.size)
@@ -447,6 +463,8 @@ class _Feed:
             else:
                 self._open(directory, raw)
                 batches = split(directory, self.name, size, lines, leaves)
+            # A batch that gives the registry another home is what ends its freeze.
+            check_not_frozen(tx, directory, self.name)
             check_repeats(tx, batches)
             append_all(tx, batches, lines, digests, leaves, raw)
             self.findings += settle(tx, directory, arrived, batches, self.now)

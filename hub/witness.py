@@ -20,8 +20,9 @@ from hub.directory import Directory
 from hub.errors import ConflictError, MalformedError, UnavailableError
 from hub.freezing import check_not_frozen
 from hub.marks import Marks
+from hub.model import origin_of
 from hub.store.base import Store, StoredHead, Transaction, Witnessed
-from hub.tlog.checkpoint import Head
+from hub.tlog.checkpoint import Head, open_checkpoint
 from hub.tlog.merkle import Frontier
 from keys.cosignature import check_cosignature
 from keys.cosignature import cosign as make_line
@@ -333,8 +334,9 @@ class Witness:
         with self.store.write() as tx:
             check_not_frozen(tx, directory, feed)
             head = self._head(tx, feed, size)
+            _check_signed(directory, feed, head)
             last = tx.federation.witnessed(feed)
-            self._check_forward(directory, feed, head, last, now)
+            self._check_forward(feed, head, last, now)
             if last and last.size == size and now - last.time < after:
                 own = self._own(tx, feed, size, last.time)
                 if own:
@@ -367,16 +369,13 @@ class Witness:
 
     def _check_forward(
         self,
-        directory: Directory,
         feed: str,
         head: StoredHead,
         last: Witnessed | None,
         now: int,
     ) -> None:
-        # SPEC: design, Federation: a witness key never goes back in size or time,
-        # except to the size that an officers' home entry names.
-        home = directory.home(feed)
-        cut = home is not None and home.size and home.size == head.size
+        # SPEC: design, Federation: a witness key never goes back in size or time. When
+        # a home entry cuts the feed, state and marks are lowered then, and only then.
         known = last or Witnessed(0, b"", 0)
         size, time = self.marks.witnessed(feed)
         if now < max(known.time, time):
@@ -385,8 +384,6 @@ class Witness:
                 code="clock-behind",
                 advice="Set the clock of the node.",
             )
-        if cut:
-            return
         if size > max(known.size, head.size):
             raise UnavailableError(
                 f"this node cosigned {feed} at {size} and its database ends before",
@@ -397,6 +394,23 @@ class Witness:
             raise SizeConflictError(feed, known.size)
         if head.size == known.size and head.root != known.root:
             raise AssertionError("one store has one tree")
+
+
+def _check_signed(directory: Directory, feed: str, head: StoredHead) -> None:
+    """Refuse a stored head that became void when the officers cut the feed.
+
+    Raises:
+        UnavailableError: Its home at that size did not sign it.
+    """
+    public = directory.log_public(feed, head.size) or b""
+    try:
+        open_checkpoint(head.checkpoint, origin_of(directory.alliance, feed), public)
+    except (KeysError, MalformedError):
+        raise UnavailableError(
+            f"{feed} at {head.size} is not signed by its present home",
+            code="not-stored",
+            advice="It is set aside with the next sync.",
+        ) from None
 
 
 class SizeConflictError(ConflictError):
@@ -418,4 +432,4 @@ def check_old(last: Witnessed | None, feed: str, old: int) -> Head | None:
     size = last.size if last else 0
     if old != size:
         raise SizeConflictError(feed, size)
-    return Head(last.size, last.root) if last else None
+    return Head(last.size, last.root) if last and last.size else None

@@ -109,6 +109,7 @@ SLUGS = {
     "index-behind": 503,
     "locked": 503,
     "no-request-key": 503,
+    "not-caught-up": 503,
     "not-ready": 503,
     "not-stored": 503,
     "read-only": 503,

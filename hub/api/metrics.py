@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 from flask_smorest import Blueprint
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -26,8 +26,8 @@ TEXT = "text/plain; version=0.0.4; charset=utf-8"
 class _Figures(Collector):
     """What the store says now."""
 
-    def __init__(self, node: Any):
-        self._node = node
+    def __init__(self, node: Any, *, named: bool):
+        self._node, self._named = node, named
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield every figure with its labels."""
@@ -55,7 +55,9 @@ class _Figures(Collector):
                 shown.add_metric([feed], seen.size if seen else 0)
                 frozen.add_metric([feed], int(is_frozen(tx, directory, feed)))
             facts = len(tx.federation.evidence())
-        yield size
+        if self._named:
+            # What no quorum vouches for yet is not for strangers.
+            yield size
         yield shown
         yield frozen
         evidence = GaugeMetricFamily(
@@ -90,5 +92,5 @@ class _Figures(Collector):
 def metrics() -> Response:
     """Sizes, quorums, lag of peers and alarms of this node."""
     registry = CollectorRegistry()
-    registry.register(_Figures(serving()))
+    registry.register(_Figures(serving(), named=bool(g.caller.owner)))
     return Response(generate_latest(registry), content_type=TEXT)

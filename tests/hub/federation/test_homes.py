@@ -142,3 +142,56 @@ def test_a_forked_feed_needs_a_key_that_is_new_to_it(world):
     world.settle()
     with pytest.raises(HubError, match="new one"):
         world.officers(world.home_line("maison", "node1", head(world, "node2")))
+
+
+def test_a_losing_branch_convicts_no_new_home(world):
+    """An old head below the cut, shown by whoever was away, is lag and no evidence."""
+    maison = world.members["maison"]
+    fork(world, more=2)
+    lost = world.nodes["node3"].save()
+    world.settle()
+    # node2 holds the twin's history of two batches, which the officers choose.
+    world.officers(world.home_line("maison", "node2", head(world, "node2")))
+    world.settle(3)
+    maison.publish(1, at="node2")
+    before = {name: world.evidence(name) for name in world.nodes}
+    with world.nodes["node1"].store.read() as tx:
+        [row] = tx.federation.evidence("maison")
+    world.nodes["node3"].restore(lost)
+    for one, other in (("node2", "node3"), ("node3", "node2"), ("node1", "node3")):
+        with suppressed():
+            world.nodes[one].sync(other)
+    assert {name: world.evidence(name) for name in ("node1", "node2")} == {
+        name: before[name] for name in ("node1", "node2")
+    }
+    assert maison.publish(1, at="node2")["first"]
+    assert row.name.endswith(world.nodes["node1"].log.public.hex())
+
+
+def test_a_new_home_without_the_lines_does_not_sign(world):
+    """It knows of its duty and lacks the end of the feed: it waits, and then goes on."""
+    maison = world.members["maison"]
+    maison.publish(3)
+    world.settle()
+    world.split({"node2"}, {"node1", "node3", "maison", "officer"})
+    maison.publish(1)
+    end = sealed(world, "node1")
+    world.officers(world.home_line("maison", "node2", end))
+    world.split()
+
+    def no_lines(request, status, raw):
+        broken = request.url.path == "/v1/feeds/maison/entries"
+        return (500, b"") if broken else (status, raw)
+
+    world.lies["node1", "*"] = world.lies["node3", "*"] = no_lines
+    for peer in ("node1", "node3"):
+        with suppressed():
+            world.nodes["node2"].sync(peer)
+    assert world.nodes["node2"].directory.home("maison").node == "node2"
+    assert world.nodes["node2"].size("maison") < end.size
+    with pytest.raises(UnavailableError):
+        maison.publish(1, at="node2")
+    world.lies.clear()
+    world.settle()
+    assert maison.publish(1, at="node2")["first"] == end.size
+    clean(world)
