@@ -57,10 +57,16 @@ class Marks:
             return _whole(size), _whole(time)
 
     def note_witness(self, feed: str, size: int, time: int) -> None:
-        """Note a cosignature after its commit and before it leaves."""
+        """Note a cosignature after its commit and before it leaves.
+
+        The server and the worker may commit in one order and come here in the other,
+        so neither size nor time is lowered; only :meth:`start` does that.
+        """
         with self._turn():
-            marks = self._read("witness")
-            self._write("witness", {**marks, feed: [size, time]})
+            marks, (known, last) = self._read("witness"), self.witnessed(feed)
+            raised = [max(size, known), max(time, last)]
+            if raised != [known, last]:
+                self._write("witness", {**marks, feed: raised})
 
     def start(self, feed: str, size: int, key: bytes) -> None:
         """Start anew at a size under a log key, unless that was done before.

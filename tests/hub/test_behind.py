@@ -165,6 +165,19 @@ def test_marks_never_go_back(tmp_path):
     assert marks.log_sizes() == {"maison": 4, "market": 2}
 
 
+def test_the_mark_of_a_witness_never_goes_back_unless_it_starts_anew(tmp_path):
+    """Two processes commit in one order and note in the other."""
+    marks = Marks(tmp_path)
+    marks.note_witness("maison", 12, 200)
+    marks.note_witness("maison", 10, 199)
+    assert marks.witnessed("maison") == (12, 200)
+    marks.note_witness("maison", 12, 150)
+    marks.note_witness("maison", 11, 210)
+    assert marks.witnessed("maison") == (12, 210)
+    marks.start("maison", 5, bytes(32))
+    assert marks.witnessed("maison") == (5, 210)
+
+
 def test_a_disk_that_fails_is_said_so(tmp_path):
     with pytest.raises(UnavailableError):
         Marks(tmp_path / "nowhere").note_log("maison", 1)
