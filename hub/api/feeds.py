@@ -27,6 +27,7 @@ from hub.api.described import (
 )
 from hub.api.federation import cosigned
 from hub.conviction import note_successor
+from hub.directory import Directory
 from hub.errors import HubError, MalformedError, NotHomeError, RefusedError
 from hub.feeds import Receipt as Stored
 from hub.feeds import authorise, known_batch, publish
@@ -49,6 +50,7 @@ blueprint = Blueprint("feeds", __name__, url_prefix="/v1/feeds", description=__d
 FOREVER = "public, max-age=31536000, immutable"
 _OWN_FOREVER = "private, max-age=31536000, immutable"
 _CALLER = "Signature, Authorization"
+_PAGE = 100  # Checkpoints that are read at once.
 _PATIENCE = 5.0  # Seconds that a publisher waits for cosignatures.
 
 
@@ -161,12 +163,20 @@ def _receipt(receipt: Stored) -> Response:
     node.marks.note_log(feed, receipt.size)
     with node.hub.store.read() as tx:
         # The quorum is that of the registry with this batch in it.
-        needed = quorum(node.hub.registry.directory(tx), feed)
+        directory = node.hub.registry.directory(tx)
+        needed = quorum(directory, feed)
+        newest = tx.heads.get(feed)
+        found = _covered(tx, directory, receipt)
+    if found.size > receipt.size:
+        # It was overtaken, and peers cosigned what overtook it.
+        return _answer(found, needed)
+    # Peers cosign no head below one that they hold, so they are shown the newest.
+    note = newest.checkpoint if newest else receipt.checkpoint
     if node.federation is not None:
         if feed == REGISTRY:
             node.federation.follow_homes()
         patience = _PATIENCE if needed else 0
-        node.federation.announce(feed, receipt.checkpoint, want=needed, wait=patience)
+        node.federation.announce(feed, note, want=needed, wait=patience)
     return _answer(receipt, needed)
 
 
@@ -184,24 +194,29 @@ def get_receipt(feed: str, first: int) -> Response:
             raise RefusedError("there is no such batch", code="not-found")
         if batch.stop > head.size:
             raise RefusedError("the batch waits for its quorum", code="not-found")
-        directory = node.hub.registry.directory(tx)
-        needed, counted = quorum(directory, feed), set(others(directory, feed))
-        notes = tx.heads.checkpoints(feed, batch.stop, 100)
-        # A witness that holds a later head cosigns no earlier one: over the batch is
-        # every head above it.
-        size, checkpoint = next(
-            (
-                note
-                for note in notes
-                if len(counted & _cosigners(tx, feed, note[0])) >= needed
-            ),
-            notes[0],
-        )
+        needed = quorum(node.hub.registry.directory(tx), feed)
+        size, checkpoint = tx.heads.checkpoints(feed, batch.stop, 1)[0]
     return _answer(Stored(feed, first, size, checkpoint), needed)
 
 
-def _cosigners(tx: Transaction, feed: str, size: int) -> set[str]:
-    return {row.node for row in tx.heads.cosignatures(feed, size)}
+def _covered(tx: Transaction, directory: Directory, own: Stored) -> Stored:
+    """Return the receipt at the first head that has its quorum, else ``own``.
+
+    A witness that holds a later head cosigns no earlier one, and every head above the
+    batch is over it.
+    """
+    feed, needed = own.feed, quorum(directory, own.feed)
+    counted = set(others(directory, feed))
+    if not needed or tx.federation.vouched(feed, counted, needed) < own.size:
+        return own
+    size = own.size
+    while notes := tx.heads.checkpoints(feed, size, _PAGE):
+        for size, note in notes:
+            rows = tx.heads.cosignatures(feed, size)
+            if len(counted & {row.node for row in rows}) >= needed:
+                return Stored(feed, own.first, size, note)
+        size += 1
+    return own
 
 
 def _answer(receipt: Stored, needed: int) -> Response:
@@ -209,6 +224,7 @@ def _answer(receipt: Stored, needed: int) -> Response:
     node, feed = serving(), receipt.feed
     with node.hub.store.read() as tx:
         directory = node.hub.registry.directory(tx)
+        receipt = _covered(tx, directory, receipt)
         rows = tx.heads.cosignatures(feed, receipt.size)
     counted = {row.node for row in rows} & set(others(directory, feed))
     body = {

@@ -221,3 +221,28 @@ def test_a_later_head_with_its_quorum_is_a_receipt_too(dialogue):
     body = json.loads(answer.body)
     assert (body["first"], body["size"]) == (0, 6)
     assert any("/node/node2 " in line for line in body["cosignatures"])
+
+
+def test_a_batch_far_below_the_first_quorum_has_its_receipt(dialogue):
+    """However many heads lie between, and for who sends the batch again as well."""
+    d = dialogue
+    maison = d.world.members["maison"]
+    client = maison.client("node1")
+    with d.home.store.read() as tx:
+        head = d.home.hub.registry.current(tx).head
+    d.world.split({"node1", "maison"}, {"node2"})
+    body = maison.batch(1, head)
+    first = client.publish("maison", body)
+    assert first["cosignatures"] == []
+    for _ in range(110):
+        last = client.publish("maison", maison.batch(1, head))
+    path = f"/v1/feeds/maison/receipts/{first['first']}"
+    assert client.probe("GET", path).status == 202
+    d.world.split()
+    # The peer is shown the newest head, which it cosigns; it never gets to the older.
+    again = client.publish("maison", body)
+    assert (again["first"], again["size"]) == (first["first"], last["size"])
+    assert len(again["cosignatures"]) == 1
+    answer = client.probe("GET", path)
+    assert answer.status == 200
+    assert json.loads(answer.body) == again
