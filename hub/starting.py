@@ -10,11 +10,12 @@ nothing that its keys signed is ahead of its database.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hub.clock import Clock
 from hub.directory import Directory
-from hub.errors import UnavailableError
+from hub.errors import ConfigError, UnavailableError
 from hub.marks import Marks
 from hub.registry import Registry
 from hub.store.base import Store, Transaction
@@ -59,6 +60,21 @@ class Gate:
         with self.store.write() as tx:
             tx.node.set_meta("start", secrets.token_hex(8))
             tx.node.set_meta("started", str(self.clock.now()))
+        self.raise_marks()
+
+    def raise_marks(self) -> None:
+        """Raise the marks to what the database holds: a crash came before them, say."""
+        # No feed is cut, and its mark lowered, while we hold the turn to write.
+        with self.store.write() as tx, suppress(ConfigError, UnavailableError):
+            # A mark that cannot be written now withholds every signature later on.
+            directory = self.registry.directory(tx)
+            for feed in tx.heads.all():
+                home = directory.home(feed)
+                if home is not None and home.node == self.name:
+                    self.marks.note_log(feed, tx.objects.size(feed))
+                last = tx.federation.witnessed(feed)
+                if last is not None:
+                    self.marks.note_witness(feed, last.size, last.time)
 
     def is_open(self) -> bool:
         """Tell whether enough peers were compared, or need not be."""

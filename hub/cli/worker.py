@@ -48,6 +48,8 @@ def worker(context: click.Context, once: bool, until_eof: bool) -> None:
         threading.Thread(target=_wait_for_eof, args=(stop,), daemon=True).start()
     running = Worker(hub, jobs)
     if hub.role == "node":
+        if hub.key_path("witness").exists():
+            hub.federation().gate.raise_marks()
         running.add(Job("peers", lambda: _keep_peers(hub, running), 1))
     running.start()
     stop.wait()
