@@ -9,6 +9,7 @@ own, and nobody can be convicted by a node's word.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from hub.directory import Directory
 from hub.errors import (
@@ -43,9 +44,8 @@ from hub.tlog.merkle import HashReader, prove_roots
 from hub.tlog.proof import parse_proof
 from hub.tlog.tiles import TileId, TileReader
 from hub.verifier import OpenBatch
-from hub.witness import witness_keys
 from keys.errors import KeysError
-from keys.note import add_signatures, parse_note, parse_signature
+from keys.note import VerifierKey, add_signatures, parse_note, parse_signature
 
 __all__ = [
     "RepeatError",
@@ -143,14 +143,16 @@ def _rollback(
 ) -> EvidenceRow:
     origin = peek_checkpoint(evidence.larger).origin
     feed = feed_of(directory, origin)
-    keys = [k for found in witness_keys(directory).values() for k in found]
     problem: ProofError | None = None
-    for key in keys:
+    # A key that was closed since, for its guilt perhaps, convicts all the same. The
+    # keys of a node share one name; the key id in the lines tells them apart.
+    for key in directory.witnesses():
         if key.name != evidence.witness:
             continue
+        counts = partial(_counts, directory, key)
         try:
             check_rollback(
-                evidence, origin, lambda n: directory.log_public(feed, n), key
+                evidence, origin, lambda n: directory.log_public(feed, n), key, counts
             )
         except ProofError as error:
             problem = error
@@ -158,6 +160,10 @@ def _rollback(
         name = f"witness-rollback/{key.name.rpartition('/')[2]}/{key.public.hex()}"
         return EvidenceRow(name, "witness-rollback", feed, 0, raw, now)
     raise problem or ProofError(f"{evidence.witness[:100]} is no witness here")
+
+
+def _counts(directory: Directory, key: VerifierKey, time: int) -> bool:
+    return key in directory.cosigners(time)
 
 
 def accept(store: Store, directory: Directory, raw: bytes, now: int) -> EvidenceRow:

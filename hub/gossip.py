@@ -17,7 +17,7 @@ from hub.peer import Peer
 from hub.registry import Registry
 from hub.store.base import Store, Transaction
 from hub.tlog.checkpoint import peek_checkpoint
-from hub.witness import keep, lines_of, witness_keys
+from hub.witness import keep, lines_of
 
 __all__ = ["ShownHead", "fetch_evidence", "heads_of", "keep_cosignatures"]
 
@@ -121,7 +121,8 @@ def _went_back(
 ) -> bytes | None:
     """Return evidence if a node cosigned a smaller head after a larger one."""
     pair = tx.federation.went_back(feed, node, size, time)
-    keys = witness_keys(directory).get(node, ())
-    if pair is None or not keys:
+    if pair is None:
         return None
-    return rollback(tx, feed, keys[0].name, *pair)
+    # All keys of a node have this name, also those that are closed by now; whoever
+    # judges finds the one that made the lines by its id.
+    return rollback(tx, feed, f"{directory.alliance}/node/{node}", *pair)

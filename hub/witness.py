@@ -29,7 +29,6 @@ from keys.cosignature import cosign as make_line
 from keys.ed25519 import Signer
 from keys.errors import KeysError
 from keys.note import (
-    COSIGNATURE_V1,
     Signature,
     VerifierKey,
     parse_note,
@@ -52,23 +51,12 @@ __all__ = [
     "quorum_age",
     "shown_sizes",
     "visible",
-    "witness_keys",
 ]
 
 FRESH = 3600
 """Seconds after which a head is cosigned again, to tell silence from age."""
 REFRESH = 60
 """The same for whoever asks: anybody can, and each answer is written to the disk."""
-
-
-def witness_keys(directory: Directory) -> dict[str, list[VerifierKey]]:
-    """Return the witness keys of each node, closed ones left out."""
-    found: dict[str, list[VerifierKey]] = {}
-    for key in directory.with_role("witness"):
-        if key.is_open("witness"):
-            vkey = VerifierKey(directory.key_name(key), COSIGNATURE_V1, key.public)
-            found.setdefault(key.owner.partition("/")[2], []).append(vkey)
-    return found
 
 
 def others(directory: Directory, feed: str) -> list[str]:

@@ -281,9 +281,21 @@ def _batch(header: bytes, origin: str) -> BatchNote:
 
 
 def check_rollback(
-    evidence: WitnessRollback, origin: str, keys: LogKeys, witness: VerifierKey
+    evidence: WitnessRollback,
+    origin: str,
+    keys: LogKeys,
+    witness: VerifierKey,
+    counts: Callable[[int], bool] = lambda _time: True,
 ) -> tuple[Checkpoint, Checkpoint]:
     """Check that a node cosigned a smaller tree after a larger one.
+
+    Args:
+        evidence: What is to be checked.
+        origin: The origin of the feed.
+        keys: The log keys of the feed.
+        witness: The key that made the lines.
+        counts: Whether the key's cosignature of a time counts: one that was closed
+            convicts by what it signed before.
 
     Returns:
         Both checkpoints, the larger first.
@@ -295,8 +307,8 @@ def check_rollback(
     larger = _open(evidence.larger, origin, keys)
     smaller = _open(evidence.smaller, origin, keys)
     # A note can hold the earliest and the newest cosignature of one node.
-    earliest = min(_times(evidence.larger, witness))
-    newest = max(_times(evidence.smaller, witness))
+    earliest = min(_times(evidence.larger, witness, counts))
+    newest = max(_times(evidence.smaller, witness, counts))
     if not (
         evidence.witness == witness.name
         and smaller.size < larger.size
@@ -308,17 +320,25 @@ def check_rollback(
     return larger, smaller
 
 
-def _times(raw: bytes, witness: VerifierKey) -> list[int]:
-    """Return when the witness cosigned a note, once for each of its lines."""
+def _times(
+    raw: bytes, witness: VerifierKey, counts: Callable[[int], bool]
+) -> list[int]:
+    """Return when the witness cosigned a note, once for each line that counts."""
     note = parse_note(raw)
     hint = (witness.name, witness.key_id)
     lines = [s for s in note.signatures if (s.name, s.key_id) == hint]
     if not lines:
         raise ProofError(f"{witness.name} did not cosign", code="no-evidence")
     try:
-        return [check_cosignature(note.text, line, witness) for line in lines]
+        times = [check_cosignature(note.text, line, witness) for line in lines]
     except KeysError as error:
         raise ProofError(f"a cosignature does not count: {error}") from None
+    counted = [time for time in times if counts(time)]
+    if not counted:
+        raise ProofError(
+            f"{witness.name} cosigned when its key was closed", code="no-evidence"
+        )
+    return counted
 
 
 def check_successors(

@@ -6,6 +6,8 @@ import pytest
 
 from hub.conviction import judge
 from hub.errors import ProofError, RefusedError
+from hub.model import render_time
+from hub.officers import registry_entry
 from tests.simulator import World, rewrite, suppressed
 
 
@@ -87,6 +89,40 @@ def test_a_witness_that_went_back_is_convicted(world):
     world.nodes["node2"].sync("node1")
     names = world.evidence("node2")
     assert names == {f"witness-rollback/node3/{node3.witness.public.hex()}"}
+
+
+def test_a_closed_witness_key_stays_convicted(world):
+    """Officers close the guilty key; the lines that it made before prove it still."""
+    maison, node3 = world.members["maison"], world.nodes["node3"]
+    maison.publish(1)
+    old = node3.save()
+    world.clock.advance(10)
+    maison.publish(1)
+    node3.restore(old, marks=False)
+    world.clock.advance(4000)
+    node3.federation.cosign_due(node3.federation_done())
+    world.nodes["node2"].sync("node3")
+    world.nodes["node2"].sync("node1")
+    names = {f"witness-rollback/node3/{node3.witness.public.hex()}"}
+    assert world.evidence("node2") == names
+    assert world.evidence("node1") == set()
+    guilty = {"owner": "node/node3", "label": "witness", "reason": "stolen"}
+    now = world.clock.now()
+    world.officers(registry_entry("key-closed", now + 60, **guilty))
+    world.clock.advance(120)
+    node1 = world.nodes["node1"]
+    assert node1.directory.witness("node3") is None
+    with world.nodes["node2"].store.read() as tx:
+        [row] = tx.federation.evidence()
+    assert {judge(row.raw, node1.directory, 0).name} == names
+    # It spreads to who learns of it only now.
+    node1.sync("node2")
+    assert world.evidence("node1") == names
+    # Were the key closed before it went back, then whoever stole it might have.
+    early = registry_entry("key-closed", now, when=render_time(now - 1), **guilty)
+    world.officers(early)
+    with pytest.raises(ProofError):
+        judge(row.raw, node1.directory, 0)
 
 
 def test_a_witness_with_its_marks_never_goes_back(world):
