@@ -121,8 +121,10 @@ class Federation:
         found = pull(self.store, self.registry, client, now, marks=marks)
         done = Synced(found)
         done.problems.update(done.pulled.problems)
-        with self.store.write() as tx:
-            note_compared(tx, peer)
+        over = any(p.code == "visit-over" for p in found.problems.values())
+        if self.gate.is_level(found.shown) and not over:
+            with self.store.write() as tx:
+                note_compared(tx, peer)
         if self.gate.is_open():
             self.cosign_due(done)
         return done

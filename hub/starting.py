@@ -10,15 +10,19 @@ nothing that its keys signed is ahead of its database.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
 from hub.clock import Clock
 from hub.directory import Directory
-from hub.errors import ConfigError, UnavailableError
+from hub.errors import ConfigError, HubError, MalformedError, UnavailableError
 from hub.marks import Marks
+from hub.model import origin_of
 from hub.registry import Registry
 from hub.store.base import Store, Transaction
+from hub.tlog.checkpoint import open_checkpoint, peek_checkpoint
+from keys.errors import KeysError
 
 __all__ = ["Gate", "note_compared"]
 
@@ -75,6 +79,42 @@ class Gate:
                 last = tx.federation.witnessed(feed)
                 if last is not None:
                     self.marks.note_witness(feed, last.size, last.time)
+
+    def is_level(self, shown: Mapping[str, bytes]) -> bool:
+        """Tell whether this node holds all that a peer shows of its own feeds.
+
+        What our log key signed above that raises the mark at once: whatever becomes of
+        the visit, this node signs nothing of the feed until it has caught up.
+
+        Args:
+            shown: The checkpoint that the peer shows, by feed.
+        """
+        with self.store.read() as tx:
+            directory = self.registry.directory(tx)
+            homes = {feed: directory.home(feed) for feed in shown}
+            own = [f for f, h in homes.items() if h is not None and h.node == self.name]
+            sizes = {feed: tx.objects.size(feed) for feed in own}
+        ahead = [f for f in own if self._is_ahead(directory, f, shown[f], sizes[f])]
+        return not ahead
+
+    def _is_ahead(
+        self, directory: Directory, feed: str, checkpoint: bytes, size: int
+    ) -> bool:
+        try:
+            claimed = peek_checkpoint(checkpoint)
+        except (HubError, KeysError):
+            # It shows nothing that could be compared.
+            return True
+        if claimed.size <= size:
+            return False
+        public = directory.log_public(feed, claimed.size)
+        with suppress(MalformedError, KeysError):
+            # Whoever shows what we did not sign raises no mark, but proves nothing
+            # either: the peer does not count.
+            if public is not None:
+                open_checkpoint(checkpoint, origin_of(directory.alliance, feed), public)
+                self.marks.note_log(feed, claimed.size)
+        return True
 
     def is_open(self) -> bool:
         """Tell whether enough peers were compared, or need not be."""

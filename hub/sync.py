@@ -75,7 +75,7 @@ class Pulled:
     ``findings`` orders to erase that were ignored, ``lost`` lines that were deleted
     under an order that is void now, with the order; ``answered`` is False when the peer
     said that it had nothing new; ``cuts`` holds the feeds of which the officers had a
-    part set aside.
+    part set aside; ``shown`` holds the checkpoint that the peer showed of every feed.
     """
 
     feeds: list[tuple[str, int, int]] = field(default_factory=list)
@@ -86,6 +86,7 @@ class Pulled:
     lost: dict[str, str] = field(default_factory=dict)
     answered: bool = True
     cuts: list[Cut] = field(default_factory=list)
+    shown: dict[str, bytes] = field(default_factory=dict)
 
     def add(self, more: Pulled) -> None:
         """Add what another round with the same peer brought."""
@@ -98,6 +99,7 @@ class Pulled:
         self.findings += more.findings
         self.lost.update(more.lost)
         self.cuts += more.cuts
+        self.shown.update(more.shown)
 
 
 def pull(
@@ -136,6 +138,7 @@ def pull(
         result.answered = False
         return result
     heads, lost = heads_of(answer), _lost(store)
+    result.shown = {name: head.checkpoint for name, head in heads.items()}
     before = _directory(store, registry)
     shown = shown_sizes(store, before)
     for name in sorted(heads, key=lambda n: (n != REGISTRY, n)):
