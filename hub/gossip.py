@@ -11,15 +11,23 @@ from typing import Any
 
 from hub.conviction import accept, rollback
 from hub.directory import Directory
-from hub.errors import MalformedError, ProofError
+from hub.errors import MalformedError, ProofError, RollbackError
 from hub.model import check_feed
 from hub.peer import Peer
 from hub.registry import Registry
 from hub.store.base import Store, Transaction
 from hub.tlog.checkpoint import peek_checkpoint
 from hub.witness import keep, lines_of
+from keys.encoding import to_base64
 
-__all__ = ["ShownHead", "fetch_evidence", "heads_of", "keep_cosignatures"]
+__all__ = [
+    "ShownHead",
+    "check_shown",
+    "fetch_evidence",
+    "heads_of",
+    "keep_cosignatures",
+    "note_shown",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +85,56 @@ def keep_cosignatures(
         except (MalformedError, ProofError):
             # Heads above a cut are void and convict nobody.
             continue
+
+
+def note_shown(
+    store: Store, registry: Registry, url: str, feed: str, shown: ShownHead
+) -> None:
+    """Remember the verified head that a home showed of its feed, by its size."""
+    size = str(peek_checkpoint(shown.checkpoint).size)
+    with store.read() as tx:
+        key = _shown_key(registry.directory(tx), url, feed)
+        if key is None or tx.node.get_sync(url).get(key) == size:
+            return
+    with store.write() as tx:
+        tx.node.set_sync(url, {key: size})
+    # If we crash here before the note, then the next pull notes it: until then a
+    # smaller head passes for lag, which accuses nobody.
+
+
+def check_shown(
+    store: Store, directory: Directory, url: str, feed: str, size: int
+) -> None:
+    """Check that a home does not show less of its feed than it showed itself.
+
+    That others showed more proves nothing: a cosigner shows a head with its quorum
+    before the home does, if its answer to the home was lost.
+
+    Raises:
+        RollbackError: It showed more before.
+    """
+    key = _shown_key(directory, url, feed)
+    if key is None:
+        return
+    with store.read() as tx:
+        before = int(tx.node.get_sync(url).get(key, "0"))
+    if size < before:
+        raise RollbackError(
+            f"{url} shows {feed} at {size}, it was at {before} before",
+            advice="Its operator may have restored an old copy: tell them.",
+        )
+
+
+def _shown_key(directory: Directory, url: str, feed: str) -> str | None:
+    """Return where to note what the home of a feed showed; None for other peers.
+
+    After a move the feed has another log key, and may go on from a smaller head.
+    """
+    home = directory.home(feed)
+    if home is None:
+        return f"shown {feed}"
+    mine = directory.nodes[home.node] == url
+    return f"shown {feed} {to_base64(home.public)}" if mine else None
 
 
 def fetch_evidence(

@@ -32,12 +32,18 @@ from hub.errors import (
     MisbehaviourError,
     ProofError,
     RefusedError,
-    RollbackError,
 )
 from hub.feeds import append_all
 from hub.findings import Finding
 from hub.freezing import check_not_frozen
-from hub.gossip import ShownHead, fetch_evidence, heads_of, keep_cosignatures
+from hub.gossip import (
+    ShownHead,
+    check_shown,
+    fetch_evidence,
+    heads_of,
+    keep_cosignatures,
+    note_shown,
+)
 from hub.marks import Marks
 from hub.model import REGISTRY, origin_of
 from hub.peer import Mirror, Peer
@@ -252,6 +258,7 @@ class _Feed:
             except _OverruledError:
                 drop(self.store, self.name, self.now)
                 before, after = _undisturbed(self, shown.checkpoint)
+            note_shown(self.store, self.registry, self.client.url, self.name, shown)
             keep_cosignatures(self.store, self.registry, self.name, shown, self.now)
         except (HubError, KeysError) as error:
             # One bad feed never stalls the others.
@@ -383,13 +390,7 @@ class _Feed:
         if claimed.size >= min(head.size, self.known):
             return
         self.behind = (claimed.size, head.size)
-        home = directory.home(self.name)
-        if home is None or directory.nodes[home.node] == self.client.url:
-            raise RollbackError(
-                f"{self.client.url} shows {self.name} at {claimed.size}, it was at "
-                f"{head.size} before",
-                advice="Its operator may have restored an old copy: tell them.",
-            )
+        check_shown(self.store, directory, self.client.url, self.name, claimed.size)
 
     def _is_left_behind(
         self,

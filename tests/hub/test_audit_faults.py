@@ -395,7 +395,8 @@ def test_a_pull_names_a_rolled_back_head(node):
     """The home shows less than it did."""
     store, registry = MemoryStore(), Registry(node.hub.registry.pin)
     node.post(node.batch(report_line()))
-    pull(store, registry, Mirror(node.hub.store, "http://node.example"), NOW)
+    url = next(iter(node.hub.directory().nodes.values()))
+    pull(store, registry, Mirror(node.hub.store, url), NOW)
 
     class Older(Mirror):
         def heads(self, etag=""):
@@ -408,7 +409,6 @@ def test_a_pull_names_a_rolled_back_head(node):
             ]
             return json.loads(json.dumps(body)), tag
 
-    url = next(iter(node.hub.directory().nodes.values()))
     found = pull(store, registry, Older(node.hub.store, url), NOW)
     assert found.problems["maison"].code == "rollback"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx2
 import pytest
 
 from hub.audit import audit
@@ -195,3 +196,37 @@ def test_a_new_home_without_the_lines_does_not_sign(world):
     world.settle()
     assert maison.publish(1, at="node2")["first"] == end.size
     clean(world)
+
+
+def test_a_cosigner_that_shows_more_makes_no_liar_of_the_home(world):
+    """Its answer to the home was lost: the home lags, and has not rolled back."""
+    maison, market = world.members["maison"], world.members["market"]
+    maison.publish(1)
+    world.settle()
+
+    def lost(request, status, raw):
+        if request.url.path == "/v1/witness/add-checkpoint":
+            raise httpx2.ReadError("gone", request=request)
+        return status, raw
+
+    world.lies["node2", "node1"] = world.lies["node3", "node1"] = lost
+    assert maison.publish(1)["cosignatures"] == []
+    assert ("maison", 0, 4) in market.pull("node2").feeds
+    found = market.pull("node1")
+    assert not found.problems
+    assert found.lagging == {"maison": (2, 4)}
+    world.lies.clear()
+    world.settle()
+    assert not market.pull("node1").lagging
+    # What the home showed itself it must show for ever.
+    node1 = world.nodes["node1"]
+    old = node1.save()
+    maison.publish(1)
+    assert ("maison", 4, 6) in market.pull("node1").feeds
+    node1.restore(old)
+    for _ in range(2):
+        found = market.pull("node1")
+        assert found.problems["maison"].code == "rollback"
+        assert "it was at 6 before" in found.problems["maison"].message
+    world.settle()
+    assert not market.pull("node1").problems
