@@ -7,12 +7,12 @@ from collections.abc import Collection
 from typing import Any
 
 from hub.indexing import Current, caught_up, outlook_of
-from hub.model import render_time
+from hub.model import REGISTRY, render_time
 from hub.screening import Refs, describe
 from hub.standing import active_reports
 from hub.store.base import Store
 
-__all__ = ["expiring_reports", "note_pulled", "stale_feeds"]
+__all__ = ["expiring_reports", "note_pulled", "stale_feeds", "was_pulled"]
 
 Alert = dict[str, Any]
 _PULLED = "pulled"
@@ -30,6 +30,17 @@ def note_pulled(store: Store, problems: Collection[str], now: int) -> None:
         feeds = [f for f in {*tx.heads.all(), *problems} if f not in problems]
         fresh = [f for f in problems if f not in known]
         tx.node.set_sync(_PULLED, dict.fromkeys([*feeds, *fresh], str(now)))
+
+
+def was_pulled(store: Store) -> bool:
+    """Tell whether a mirror was ever brought up to the feeds of a hub.
+
+    The registry alone, which joining fetches, says nothing about anybody's reports.
+    """
+    with store.read() as tx:
+        return bool(tx.node.get_sync(_PULLED)) or any(
+            feed != REGISTRY for feed in tx.heads.all()
+        )
 
 
 def stale_feeds(store: Store, now: int, hours: int) -> dict[str, Alert]:

@@ -76,6 +76,7 @@ class Alliance:
                 time.sleep(0.1)
             else:
                 return
+        self.stop(hard=True)
         raise AssertionError("the node did not start")
 
     def stop(self, *, hard=False):

@@ -14,6 +14,7 @@ from hub.audit.page import render_page
 from hub.audit.words import terminal
 from hub.auditing import audit_nodes
 from hub.cli.common import emit, folder_of, hub_of
+from hub.cli.fresh import require_pulled
 from hub.cli.progress import Progress
 from hub.errors import ConfigError, MalformedError
 from hub.model import parse_time
@@ -117,6 +118,8 @@ def audit_command(
     if urls:
         report = _over_http(hub, urls, as_of, fresh, most_gib)
     else:
+        if hub.role != "node":
+            require_pulled(hub)
         report = audit(hub.store, hub.registry.pin, now, as_of, require_fresh=fresh)
     for name, raw in report.evidence.items():
         _write((evidence or folder_of(context) / "evidence") / name, raw)

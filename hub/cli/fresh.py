@@ -1,4 +1,4 @@
-"""How fresh the heads of a mirror are, and ``--require-fresh``."""
+"""How fresh a mirror is: whether it was ever pulled, and ``--require-fresh``."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from hub.errors import RefusedError
+from hub.warning import was_pulled
 from hub.wiring import Hub
 from hub.witness import Aged, aged_quorums
 
-__all__ = ["aged_in", "fresh_option", "require", "too_old"]
+__all__ = ["aged_in", "fresh_option", "require", "require_pulled", "too_old"]
 
 fresh_option: Callable[[Any], Any] = click.option(
     "--require-fresh",
@@ -49,3 +50,17 @@ def require(hub: Hub, *, fresh: bool, feeds: Collection[str] | None = None) -> N
     found = aged_in(hub, feeds)
     if found and fresh:
         raise too_old(found)
+
+
+def require_pulled(hub: Hub) -> None:
+    """Refuse to answer out of a mirror that holds nobody's reports yet.
+
+    Raises:
+        RefusedError: Nothing was pulled (``not-pulled``).
+    """
+    if not was_pulled(hub.store):
+        raise RefusedError(
+            f"no feed was pulled to {hub.folder} yet, so nothing can be said of it",
+            code="not-pulled",
+            advice="Run hub pull first.",
+        )

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from hub.cli.common import emit, emit_stream, hub_of, table
+from hub.cli.fresh import require_pulled
 from hub.cli.office import Office, officer_name
 from hub.cli.published import counted
 from hub.cli.renewing import parse_days
@@ -93,6 +94,7 @@ def reports(
     """List active reports, one's own with one's own references."""
     within = parse_days(expiring) if expiring is not None else None
     hub = hub_of(context)
+    require_pulled(hub)
     now, refs = hub.clock.now(), _refs(hub)
     with caught_up(hub.store, hub.registry.directory) as tx:
         outlook = outlook_of(hub.registry.directory(tx), now)

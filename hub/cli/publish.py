@@ -31,6 +31,7 @@ from hub.publishing import Outcome, Published, Publisher
 from hub.publishing.rehearsal import Rehearsal
 from hub.publishing.rows import Job
 from hub.wiring import Hub
+from hub.witness import quorum
 from schemas.entry import REASONS
 
 __all__ = ["COMMANDS"]
@@ -177,11 +178,14 @@ def _publish(
             }
         )
         return outcome
-    for line in published_text(outcome, job, batches, waiting):
+    needed = quorum(outbox.directory, hub.name)
+    for line in published_text(outcome, job, batches, waiting, needed):
         click.echo(line)
     if place:
         for reason in sink.rejects.first:
             click.echo(reason)
+        if more := sink.rejects.count - len(sink.rejects.first):
+            click.echo(f"and {counted(more, 'more row')}")
         click.echo(f"Rejected: {counted(sink.rejects.count, 'row')}, see {place}.")
     return outcome
 

@@ -67,9 +67,9 @@ def published_body(outcome: Outcome, resumed: int, waiting: int) -> dict[str, An
 
 
 def published_text(
-    outcome: Outcome, job: Job, resumed: int, waiting: int
+    outcome: Outcome, job: Job, resumed: int, waiting: int, needed: int
 ) -> Iterator[str]:
-    """Yield lines for a person."""
+    """Yield lines for a person; ``needed`` nodes beside the home make the quorum."""
     if resumed:
         yield f"Sent {counted(resumed, 'batch')} that an earlier run had left."
     numbers = _numbers(outcome)
@@ -80,6 +80,8 @@ def published_text(
         yield f"Published {counted(cases, 'case')} in {sizes[0]} and {sizes[1]}: {how}."
     else:
         yield "Nothing in the file is new or changed."
+    if outcome.receipt and needed:
+        yield _vouched(outcome.receipt["witnessed"], needed)
     yield from _left_out(numbers)
     if job.replace:
         gone = counted(len(outcome.withdrawn), "case")
@@ -91,6 +93,15 @@ def published_text(
         )
     if waiting:
         yield f"{counted(waiting, 'batch')} to be sent by the next run."
+
+
+def _vouched(witnessed: int, needed: int) -> str:
+    if witnessed >= needed:
+        return f"Cosigned by {counted(witnessed, 'node')}; the quorum is {needed}."
+    return (
+        f"Cosigned by {counted(witnessed, 'node')} of the {needed} of the quorum so "
+        "far; other members see it once the rest did."
+    )
 
 
 def _left_out(numbers: dict[str, int]) -> Iterator[str]:

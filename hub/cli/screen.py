@@ -15,7 +15,7 @@ import click
 from hub.cli.common import emit, hub_of
 from hub.cli.estimating import RATE, body_of, rests_of, text_of
 from hub.cli.files import Source, file_options, lines_in, rows_of
-from hub.cli.fresh import fresh_option, require
+from hub.cli.fresh import fresh_option, require, require_pulled
 from hub.cli.progress import Progress
 from hub.cli.results import CsvLines, JsonLines, Table, Writer
 from hub.errors import (
@@ -126,6 +126,7 @@ def screen_command(
         body = body_of(found, rests_of(hub, tokenizer, found), ledger)
         emit(context, body, text_of(body))
         return
+    require_pulled(hub)
     require(hub, fresh=require_fresh)
     with Progress("screening", "rows", lines_in(source.file)) as bar:
         run = Run(hub, ledger, tokenizer, wanted, bar)
@@ -253,6 +254,7 @@ def lookup(context: click.Context, kind: str) -> None:
         value = canonicalise(kind, sys.stdin.readline(), hub.config["client"]["region"])
     except ValueError as error:
         raise MalformedError(f"the identifier {error}") from None
+    require_pulled(hub)
     ledger = hub.ledger()
     form = "json" if context.obj["json"] else "table"
     wanted = Wanted(False, False, False, 0, (), 0, form, None)

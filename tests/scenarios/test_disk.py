@@ -27,11 +27,14 @@ def on_small_disk(published, tmp_path, who):
         shutil.copytree(tmp_path / "moved", place / who)
         (folder / who).symlink_to(place / who)
         made = Alliance(folder, published.url)
-        made.serve()
-        try:
-            yield made, place / "filler"
-        finally:
-            made.stop()
+        with pytest.MonkeyPatch.context() as patch:
+            # The whole disk is smaller than the floor below which a node is not ready.
+            patch.setenv("HUB__STORAGE__FLOOR_MB", "0")
+            made.serve()
+            try:
+                yield made, place / "filler"
+            finally:
+                made.stop()
 
 
 def get(url):
@@ -101,7 +104,7 @@ def test_the_disk_of_a_member_is_full(published, tmp_path):
             assert ran.err.startswith("hub: ")
         assert "full" in run(market, "pull").err
         ran = run(market, "verify", market)
-        assert (ran.status, ran.err.startswith("hub: Is a directory")) == (2, True)
+        assert (ran.status, "cannot be read: Is a directory" in ran.err) == (2, True)
         filler.unlink()
         assert run(market, "publish", file).status == 0
         sizes = audited(going)
