@@ -347,13 +347,18 @@ def test_ctrl_c_stops_and_the_next_run_goes_on(alliance):
     text = "domain\n" + "".join(f"x{n}.example\n" for n in range(6000))
     file = put(alliance, "cases.csv", text)
     command = [sys.executable, "-m", "hub", "--dir", str(alliance.folder / "maison")]
-    running = subprocess.Popen(
-        [*command, "publish", str(file)],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # A suite that runs in the background ignores Ctrl-C, and would hand that on.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        running = subprocess.Popen(
+            [*command, "publish", str(file)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     ledger = alliance.folder / "maison" / "ledger.db-wal"
     for _ in range(600):
         if ledger.exists() and ledger.stat().st_size > 200_000:
