@@ -52,6 +52,7 @@ def test_a_members_clock_is_wrong(going, monkeypatch, seconds, way):
     """It is told the node's time; nothing is signed, and with the right time all goes."""
     maison, file = going.folder / "maison", going.folder / "more.csv"
     file.write_text("domain\nshop.example\n")
+    assert run(maison, "pull").status == 0
     with monkeypatch.context() as patch:
         shifted(patch, seconds)
         for words in (("publish", file), ("pull",), ("screen", file)):
