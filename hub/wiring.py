@@ -16,13 +16,14 @@ from hub.directory import Directory, Pin
 from hub.enrolment import key_names, label_of
 from hub.errors import ConfigError, MisbehaviourError, RefusedError, UnavailableError
 from hub.federation import Federation
+from hub.following import Progress
 from hub.marks import Marks
 from hub.model import REGISTRY
 from hub.registry import Registry
 from hub.store.base import Store
 from hub.store.ledger import Ledger
 from hub.store.sqlite import SqliteStore
-from hub.sync import Progress, Pulled, pull
+from hub.sync import Pulled, pull
 from hub.tokens import Tokenizer
 from hub.witness import Witness
 from keys.ed25519 import Signer

@@ -7,11 +7,10 @@ import pytest
 from hub.audit import audit
 from hub.audit.words import limits, terminal
 from hub.feeds import delete_due
-from hub.model import new_case_id, new_salt, render_time
+from hub.model import new_case_id, render_time
 from hub.officers import registry_entry
-from hub.publishing import make_batch
 from keys.encoding import to_base64
-from schemas.base import render_line
+from tests.hub.proofkit import line, publish
 from tests.simulator import ALLIANCE, START, World
 
 DAY = 86_400
@@ -26,20 +25,6 @@ def world(tmp_path):
 def alone(tmp_path):
     """A hub without others: no witness says anything."""
     return World(tmp_path, nodes=1, quorum=0)
-
-
-def publish(world, name, *lines):
-    member = world.members[name]
-    node = world.nodes[world.home_of(name)]
-    with node.store.read() as tx:
-        head = node.hub.registry.current(tx).head
-    body = make_batch(f"{ALLIANCE}/{name}", list(lines), head, member.key)[1]
-    return member.client(node.name).publish(name, body)
-
-
-def line(world, kind, **fields):
-    at = render_time(world.clock.now())
-    return render_line({"kind": kind, "salt": new_salt(), "at": at, **fields})
 
 
 def token(number):

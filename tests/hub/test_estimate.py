@@ -9,22 +9,7 @@ import pytest
 from hub.cli.estimating import RATE, body_of, text_of
 from hub.estimate import Estimate, Rest, count, rests
 from hub.interop.tables import Row
-from hub.store.ledger import Ledger
 from hub.store.tally import Tally
-from tests.world import new_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = new_world(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as opened:
-        yield opened
 
 
 def rows(*names, kind="domain"):

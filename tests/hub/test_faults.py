@@ -11,10 +11,10 @@ import pytest
 from hub.api.context import Serving
 from hub.app import create_app
 from hub.audit import audit
-from hub.clock import FixedClock, SystemClock
+from hub.clock import FixedClock
 from hub.feeds import append, delete_due
 from hub.indexing import catch_up
-from hub.model import new_case_id, new_salt, render_time
+from hub.model import new_salt, render_time
 from hub.officers import body_of, propose, registry_entry, sign
 from hub.publishing import make_batch
 from hub.screening import outlook_of
@@ -24,34 +24,15 @@ from hub.tlog.checkpoint import Head
 from hub.verifier import OpenBatch, open_header
 from hub.wiring import build_hub
 from keys.ed25519 import Signer
-from keys.encoding import to_base64
 from keys.note import NoteSigner
 from schemas.base import render_line
-
-NOW = SystemClock().now()
+from tests.hub.api.served import NOW, report_line
 
 
 def kinds(folder):
     hub = build_hub(folder)
     report = audit(hub.store, hub.registry.pin, NOW)
     return {f.kind for f in report.findings}, report
-
-
-def report_line(**changes):
-    entry = {
-        "kind": "report",
-        "salt": new_salt(),
-        "at": render_time(NOW),
-        "type": "domain",
-        "token": to_base64(bytes(range(32))),
-        "key": "open-1",
-        "case": new_case_id(),
-        "basis": "test-purchase",
-        "confidence": 50,
-        "valid_until": render_time(NOW + 86400),
-        **changes,
-    }
-    return render_line(entry)
 
 
 class Node:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from hub import sync
+from hub import following
 from hub.errors import UnavailableError
 from hub.registry import Registry
 from hub.store.memory import MemoryStore
@@ -18,7 +18,7 @@ from tests.hub.test_faults import NOW, Node, report_line
 @pytest.fixture
 def node(harmed, monkeypatch):
     """A node whose feeds are pulled a batch at a time."""
-    monkeypatch.setattr(sync, "SEGMENT", 1)
+    monkeypatch.setattr(following, "SEGMENT", 1)
     node = Node(harmed)
     for _ in range(3):
         assert node.post(node.batch(report_line())).status_code == 200
@@ -102,7 +102,7 @@ def test_the_other_pull_saw_a_newer_head(node):
 
 def test_the_other_pull_saw_an_older_head(node, tmp_path, monkeypatch):
     """What it lacked is still missing, and is not taken for pulled."""
-    monkeypatch.setattr(sync, "SEGMENT", 30_000)
+    monkeypatch.setattr(following, "SEGMENT", 30_000)
     node.hub.store.backup(tmp_path / "older.db")
     older = SqliteStore(tmp_path / "older.db")
     assert node.post(node.batch(report_line())).status_code == 200

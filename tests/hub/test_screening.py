@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-
 import pytest
 
 from hub import screening, tokens
 from hub.errors import QuotaError
 from hub.interop.tables import Row
 from hub.screening import screen
-from hub.store.ledger import Ledger
-from tests.world import new_world
 
 CASE = "abcdefghijklmnop"
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = new_world(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as opened:
-        yield opened
 
 
 def found(world, tokenizer, rows, **more):

@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import closing
 
 import httpx2
 import pytest
 
 from hub import tokens
 from hub.errors import QuotaError, UnavailableError
-from hub.store.ledger import Ledger
 from keys import voprf
-from tests.world import new_world
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = new_world(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as opened:
-        yield opened
 
 
 def domains(count, start=0):

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 from contextlib import closing
 
-import pytest
-
 from hub.store.ledger import Ledger
 from hub.store.watching import Watching
 from hub.warning import expiring_reports, note_pulled, stale_feeds
-from tests.world import DAY, new_world
+from tests.world import DAY
 
 FAKE, GOOD = b"f" * 32, b"g" * 32
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = new_world(tmp_path)
-    yield made
-    made.store.close()
 
 
 def expiring(world, days=14, member="maison"):

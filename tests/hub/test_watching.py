@@ -14,23 +14,9 @@ from hub.store.sqlite import SqliteStore
 from hub.store.watching import Change, Listing, Watched, Watching
 from hub.watching import active_keys, news, watch
 from keys.voprf import random_scalar
-from tests.world import new_world
 
 FAKE, GOOD = b"f" * 32, b"g" * 32
 CASE = "abcdefghijklmnop"
-
-
-@pytest.fixture
-def world(tmp_path):
-    made = new_world(tmp_path)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from hub.wiring import build_hub
 from keys.requests import sign_request
 from tests.conftest import Alliance
 from tests.faultkit import run
-from tests.hub.test_faults import report_line
+from tests.hub.api.served import report_line
 from tests.scenarios.test_kill_server import Writer, audited, send
 
 HOUR = 3600

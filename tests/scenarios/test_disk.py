@@ -13,7 +13,7 @@ import pytest
 from hub.errors import UnavailableError
 from tests.conftest import Alliance
 from tests.faultkit import fill, injected, run, small_disk
-from tests.hub.test_faults import report_line
+from tests.hub.api.served import report_line
 from tests.scenarios.test_kill_server import Writer, audited, send, worker
 
 

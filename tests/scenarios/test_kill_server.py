@@ -15,7 +15,7 @@ from hub.publishing import make_batch
 from hub.wiring import build_hub
 from keys.note import NoteSigner
 from tests.faultkit import at_every_step, injected, run
-from tests.hub.test_faults import report_line
+from tests.hub.api.served import report_line
 
 STEPS = ("pwrite64", "fsync", "fdatasync", "rename", "write", "sendto")
 

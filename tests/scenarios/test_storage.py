@@ -16,7 +16,7 @@ from hub.store import schema
 from hub.store.sqlite import SqliteStore
 from tests.conftest import ROOT
 from tests.faultkit import run
-from tests.hub.test_faults import report_line
+from tests.hub.api.served import report_line
 from tests.scenarios.test_kill_server import Writer, audited, send
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from hub.tlog.batch import MAX_BYTES
 from tests.faultkit import resident
-from tests.hub.test_faults import report_line
+from tests.hub.api.served import report_line
 from tests.scenarios.test_kill_server import Writer, audited, send, worker
 
 HEAD = (

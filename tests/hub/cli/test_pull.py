@@ -108,7 +108,7 @@ def market(wired, tmp_path):
 
     def pull(status=0, hubs=relay.url, segment=None):
         code = "import sys, hub.sync, hub.cli; sys.argv[0] = 'hub'; "
-        code += f"hub.sync.SEGMENT = {segment}; " if segment else ""
+        code += f"hub.following.SEGMENT = {segment}; " if segment else ""
         words = ["--dir", str(folder), "--json", "pull"]
         done = subprocess.run(
             [sys.executable, "-c", code + "hub.cli.main()", *words],

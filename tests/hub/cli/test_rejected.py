@@ -4,19 +4,9 @@ from __future__ import annotations
 
 import csv
 import stat
-from contextlib import closing
-
-import pytest
 
 from hub.cli.rejected import Rejected, Spool
 from hub.interop.tables import Row
-from hub.store.ledger import Ledger
-
-
-@pytest.fixture
-def ledger(tmp_path):
-    with closing(Ledger(tmp_path / "ledger.db")) as made:
-        yield made
 
 
 def rejected(*rows):
