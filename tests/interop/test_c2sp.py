@@ -26,6 +26,7 @@ from tests.interop.c2sp import (
     roots_of_consistency,
     tree,
 )
+from tests.needs import missing
 
 HERE = Path(__file__).parent
 OLD, SIZE = 300, 70_000
@@ -206,17 +207,16 @@ def _gopath():
     return None
 
 
-# Nothing of the project needs Go, so its absence fails nowhere, not even in CI.
-@pytest.mark.skipif(
-    _gopath() is None, reason="needs Go: golang-go and golang-golang-x-mod-dev"
-)
 @pytest.mark.slow
 def test_the_tools_of_go_agree(served, tmp_path):
     """``golang.org/x/mod/sumdb`` verifies notes, inclusion and consistency."""
+    gopath = _gopath()
+    if gopath is None:
+        missing("Go: golang-go and golang-golang-x-mod-dev")
     log, old = served
     kept = tmp_path / "old"
     kept.write_bytes(old)
-    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": _gopath()}
+    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": gopath}
     environment["GOCACHE"] = str(tmp_path / "cache")
     command = ["go", "run", HERE / "c2sp.go", log.prefix, log.vkey, kept]
     done = subprocess.run(

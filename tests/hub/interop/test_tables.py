@@ -320,7 +320,7 @@ def test_a_very_long_line_costs_no_memory_and_only_itself(tmp_path):
 def test_real_lists(name, usable):
     """Nothing crashes, and what cannot be used is reported with its number."""
     if not (DATA / name).exists():
-        pytest.skip(f"{name} is not here")
+        pytest.skip(f"needs ../shared/data/{name}, which is no part of the project")
     with (DATA / name).open("rb") as stream:
         rows = list(read_rows(stream, name, Options()))
     numbers = [r.number for r in rows]
