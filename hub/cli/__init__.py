@@ -30,6 +30,7 @@ __all__ = ["main"]
     commands=Commands(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+@click.version_option(package_name="alliance-hub", prog_name="hub")
 @click.option(
     "--dir",
     "folder",

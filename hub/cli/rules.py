@@ -9,7 +9,7 @@ import click
 
 from hub.cli.common import emit
 from hub.cli.office import Office, office_command
-from hub.errors import MalformedError, UnavailableError
+from hub.errors import ConfigError, MalformedError, UnavailableError
 from hub.model import EntryName, parse_time, render_time
 from hub.officers import registry_entry
 from keys.encoding import parse_decimal
@@ -29,7 +29,13 @@ def suspend(office: Office, entries: tuple[str, ...], ground: str, until: str) -
     """Make entries of any feed inactive for a time."""
     names = [str(EntryName.parse(e)) for e in entries]
     fields = {"entries": names, "ground": ground}
-    moment = render_time(parse_time(until))
+    end = parse_time(until)
+    moment = render_time(end)
+    if end <= office.hub.clock.now():
+        raise ConfigError(
+            f"{moment} is past: nothing would be suspended",
+            advice="Say with --until when the suspension ends.",
+        )
 
     def lines() -> Sequence[bytes]:
         now = office.hub.clock.now()
