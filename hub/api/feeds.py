@@ -188,8 +188,10 @@ def get_receipt(feed: str, first: int) -> Response:
     node = serving()
     node.check_log(feed)
     with node.hub.store.read() as tx:
-        batch = tx.batches.at(feed, first)
-        head = node.shown(tx, feed)
+        head, newest = node.shown(tx, feed), tx.heads.get(feed)
+        # An index may be larger than any number that a store can be asked for.
+        there = newest is not None and first < newest.size
+        batch = tx.batches.at(feed, first) if there else None
         if batch is None or head is None or batch.first != first:
             raise RefusedError("there is no such batch", code="not-found")
         if batch.stop > head.size:

@@ -316,3 +316,13 @@ def test_a_fault_of_the_folder_is_for_its_operator_alone(served, monkeypatch):
     answer = served.web.get("/v1/directory")
     assert (answer.status_code, slug(answer)) == (500, "internal")
     assert b"private" not in answer.data
+
+
+@pytest.mark.parametrize("index", [2**63 - 1, 2**63, 10**40])
+@pytest.mark.parametrize("what", ["receipts", "proof"])
+def test_an_index_that_no_store_can_hold_is_refused(served, what, index):
+    """A fuzzer asked for one, and SQLite could not be asked for it."""
+    answer = served.web.get(f"/v1/feeds/maison/{what}/{index}")
+    assert answer.status_code in (404, 416)
+    assert slug(answer) in ("not-found", "out-of-range")
+    assert served.web.get(f"/v1/feeds/nobody/{what}/{index}").status_code == 404
